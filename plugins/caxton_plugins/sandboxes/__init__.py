@@ -1,0 +1,1 @@
+"""Sandboxes: what runs the code of an agent."""

@@ -1,0 +1,1 @@
+"""Deployment strategies: pure functions from deployment and observation to effects."""

@@ -1,0 +1,1 @@
+"""The server: the only IO and the only asyncio of Caxton."""

@@ -1,0 +1,1 @@
+"""The running node: router, scheduler, conversations, timers and journal."""
