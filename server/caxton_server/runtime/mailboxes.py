@@ -1,0 +1,86 @@
+"""Mailboxes: bounded queues of deliveries, in the order they were committed.
+
+Rules:
+- A mailbox is bounded in messages and in bytes; what does not fit is refused, never dropped.
+- Messages from the platform have an allowance of their own, as large, so that a full mailbox still learns of failures.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from caxton_core.messages import FipaMessage
+
+BYTES_PER_MESSAGE = 4096
+"""A mailbox of n messages holds n times this many bytes."""
+
+
+class Delivery(NamedTuple):
+    """One message on its way to one agent; `serial` is unique in the node and grows with each delivery."""
+
+    serial: int
+    message: FipaMessage
+    wire: bytes
+    platform: bool
+    time: int
+    attempt: int = 1
+
+
+class Mailbox:
+    """The queue of one agent."""
+
+    __slots__ = ("bytes", "bytes_limit", "count", "limit", "platform_bytes", "platform_count", "queue")
+
+    def __init__(self, limit: int, *, message_size: int) -> None:
+        self.queue: deque[Delivery] = deque()
+        self.limit = limit
+        self.bytes_limit = max(limit * BYTES_PER_MESSAGE, message_size)
+        self.count = self.bytes = 0
+        self.platform_count = self.platform_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self.queue)
+
+    def has_room(self, size: int, *, messages: int = 1) -> bool:
+        """Tell whether agents may add `messages` with `size` bytes in all."""
+        return self.count + messages <= self.limit and self.bytes + size <= self.bytes_limit
+
+    def has_platform_room(self, size: int) -> bool:
+        """Tell whether the platform may add one more message."""
+        return self.platform_count < self.limit and self.platform_bytes + size <= self.bytes_limit
+
+    def push(self, delivery: Delivery) -> None:
+        """Add a delivery that was found to have room."""
+        self.queue.append(delivery)
+        if delivery.platform:
+            self.platform_count += 1
+            self.platform_bytes += len(delivery.wire)
+        else:
+            self.count += 1
+            self.bytes += len(delivery.wire)
+
+    def push_front(self, deliveries: Iterable[Delivery]) -> None:
+        """Put deliveries back at the head, keeping their order; they had room before."""
+        for delivery in reversed(list(deliveries)):
+            self.push(delivery)
+            self.queue.rotate(1)
+
+    def pop(self) -> Delivery:
+        """Take the oldest delivery."""
+        delivery = self.queue.popleft()
+        if delivery.platform:
+            self.platform_count -= 1
+            self.platform_bytes -= len(delivery.wire)
+        else:
+            self.count -= 1
+            self.bytes -= len(delivery.wire)
+        return delivery
+
+    def clear(self) -> list[Delivery]:
+        """Take everything."""
+        taken = list(self.queue)
+        self.queue.clear()
+        self.count = self.bytes = self.platform_count = self.platform_bytes = 0
+        return taken
