@@ -1,0 +1,272 @@
+"""The configuration of a node: every setting, its type and its default.
+
+Rules:
+- A setting exists because a field exists here; `docs/configuration.md` has a heading for each.
+- File < environment < flags. Every given value keeps its `Origin`; what was not given has none.
+- Sizes are bytes and durations seconds once read; people write `16MiB` and `24h`.
+- A secret is a `Secret`: nothing but `reveal` shows it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
+from returns.result import Failure, Result, Success
+
+from caxton_core.ports import Durability
+from caxton_server.config_sources import (
+    DEFAULT,
+    ConfigurationError,
+    InvalidSetting,
+    Origin,
+    Mistake,
+    Setting,
+    UnreadableConfig,
+    nest,
+    read_environment,
+    read_file,
+    read_flags,
+)
+from caxton_server.config_values import (
+    Bytes,
+    Count,
+    Port,
+    Secret,
+    Seconds,
+    assemble,
+    leaves,
+    shape_of,
+)
+
+CONFIG_PATH_VARIABLE = "CAXTON_CONFIG_PATH"
+SYSTEM_CONFIG = Path("/etc/caxton/config.yaml")
+
+FLAGS: Mapping[str, str] = {
+    "server.host": "--host",
+    "server.port": "--port",
+    "storage.url": "--data",
+}
+"""The flags of `caxton serve` by the setting they override."""
+
+PlatformName: TypeAlias = Annotated[
+    str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$")
+]
+_PASSWORD = re.compile(r"(://[^/@:]*:)[^/@]*@")
+StorageUrl: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9+-]*:")]
+
+
+class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The node's name and its addresses; port 0 takes a free one, None leaves a listener out."""
+
+    platform: PlatformName = "caxton"
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    metrics_port: Port | None = 9090
+    grpc_port: Port | None = None
+
+
+class StorageConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the journal is kept, and when a message counts as safe."""
+
+    url: StorageUrl = "sqlite:///caxton-data/caxton.db"
+    durability: Durability = "disk"
+
+    def folder(self) -> Path | None:
+        """Return the data folder (database, module cache, lock); None when all is in memory."""
+        scheme, _, rest = self.url.partition(":")
+        if scheme == "memory":
+            return None
+        if scheme == "sqlite":
+            return Path(rest.removeprefix("///")).parent
+        path = rest.removeprefix("//").removeprefix("/") if rest.startswith("///") else ""
+        return Path(path or "caxton-data")
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What one agent may use when its manifest does not say."""
+
+    memory: Bytes = 16 * 1024 * 1024
+    cpu_ms: Count = 50
+    time_ms: Count = 1000
+    message_size: Bytes = 256 * 1024
+    state: Bytes = 1024 * 1024
+    mailbox: Count = 1000
+    fan_out: Count = 100
+    conversations: Count = 1000
+
+
+class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits by name; `default` is what a manifest that sets none gets."""
+
+    default: Limits = Limits()
+
+
+class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """How the node runs agents: `quantum` messages in a turn, memory of all guests together."""
+
+    workers: Count = 1
+    quantum: Count = 32
+    conversation_ttl: Seconds = 24 * 3600.0
+    node_memory: Bytes | None = None
+    limits: LimitsConfig = LimitsConfig()
+
+
+class TelemetryConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Logs: `auto` is for people on a terminal and JSON elsewhere."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "text", "json"] = "auto"
+
+
+class AuthConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The one bearer token of this node; without it only a loopback address is served."""
+
+    token: Secret | None = None
+    token_file: str | None = None
+
+
+class PluginsConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Plugins that are not to be loaded, and what each of the others is told."""
+
+    block: tuple[str, ...] = ()
+    settings: dict[str, Any] = {}
+
+
+class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Which cluster plugin joins this node to others; `local` is a node alone."""
+
+    plugin: Literal["local"] = "local"
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings of a node, checked; `origins` says where the given ones came from."""
+
+    server: ServerConfig = ServerConfig()
+    storage: StorageConfig = StorageConfig()
+    runtime: RuntimeConfig = RuntimeConfig()
+    telemetry: TelemetryConfig = TelemetryConfig()
+    auth: AuthConfig = AuthConfig()
+    plugins: PluginsConfig = PluginsConfig()
+    cluster: ClusterConfig = ClusterConfig()
+    file: str | None = None
+    origins: dict[str, Origin] = {}
+
+    def shown(self) -> dict[str, Any]:
+        """Return all settings as JSON values, in their sections, secrets hidden."""
+        return nest(self.flat().items())
+
+    def origin(self, name: str) -> Origin:
+        """Say where the value of a setting came from."""
+        return self.origins.get(name, DEFAULT)
+
+    def flat(self) -> dict[str, Any]:
+        """Return every setting by its dotted name, secrets hidden."""
+        flat: dict[str, Any] = {}
+        for name in SETTINGS:
+            value: Any = self
+            for part in name.split("."):
+                value = getattr(value, part)
+            flat[name] = msgspec.to_builtins(value, enc_hook=str)
+        flat["storage.url"] = _PASSWORD.sub(r"\1***@", self.storage.url)
+        return flat
+
+
+SECTIONS = ("server", "storage", "runtime", "telemetry", "auth", "plugins", "cluster")
+SETTINGS = tuple(leaves(Config, SECTIONS))
+"""The dotted name of every setting."""
+SHAPE = shape_of(Config, SECTIONS)
+
+
+def load(
+    path: str | Path | None, environ: Mapping[str, str], overrides: Mapping[str, object]
+) -> Result[Config, ConfigurationError]:
+    """Read the configuration from its file, the environment and flags, in rising order of weight.
+
+    Args:
+        path: what `--config` named; None looks at `CAXTON_CONFIG_PATH`, then /etc/caxton.
+        environ: the environment variables.
+        overrides: values by dotted name; None means not given.
+
+    >>> load(None, {}, {"server.port": 9000}).unwrap().server.port
+    9000
+    """
+    mistakes: list[Mistake] = []
+    settings: list[Setting] = []
+    file = find_file(path, environ)
+    if file is not None:
+        found, bad = read_file(file, SHAPE)
+        settings += found
+        mistakes += bad
+    found, bad = read_environment(environ, SHAPE)
+    settings += found + read_flags(overrides, FLAGS)
+    mistakes += bad
+    by_name = {setting.name: setting for setting in settings}
+    if "auth.token_file" in by_name and "auth.token" not in by_name:
+        mistakes += _read_secret(by_name)
+    config, bad = assemble(Config, SECTIONS, by_name.values())
+    mistakes += bad
+    origins = {name: setting.origin for name, setting in by_name.items()}
+    config = msgspec.structs.replace(config, file=str(file) if file else None, origins=origins)
+    mistakes += _check(config)
+    return Failure(ConfigurationError(tuple(mistakes))) if mistakes else Success(config)
+
+
+def find_file(path: str | Path | None, environ: Mapping[str, str]) -> Path | None:
+    """Return the configuration file: the one named, else the system's if there is one."""
+    named = path or environ.get(CONFIG_PATH_VARIABLE)
+    if named:
+        return Path(named)
+    return SYSTEM_CONFIG if SYSTEM_CONFIG.exists() else None
+
+
+def data_url(folder: str | Path) -> str:
+    """Return the `storage.url` that `--data` stands for.
+
+    >>> data_url("/var/lib/caxton")
+    'sqlite:////var/lib/caxton/caxton.db'
+    """
+    return f"sqlite:///{Path(folder) / 'caxton.db'}"
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _read_secret(by_name: dict[str, Setting]) -> list[Mistake]:
+    setting = by_name["auth.token_file"]
+    try:
+        text = Path(str(setting.value)).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "is not UTF-8"
+        return [UnreadableConfig(setting.origin, f"{setting.value}: {reason}")]
+    by_name["auth.token"] = Setting("auth.token", text, Origin(str(setting.value)), text=True)
+    return []
+
+
+def _check(config: Config) -> list[Mistake]:
+    """Return what is wrong with values that have the right type."""
+    host, wrong = config.server.host, []
+    if not host:
+        wrong.append(("server.host", "must name an address"))
+    elif not is_loopback(host) and config.auth.token is None:
+        reason = f"{host} can be reached from other machines; set auth.token_file, or listen on 127.0.0.1"
+        wrong.append(("server.host", reason))
+    if config.runtime.workers != 1:
+        reason = (
+            f"only 1 worker works for now, not {config.runtime.workers}; run one node for each core"
+        )
+        wrong.append(("runtime.workers", reason))
+    if config.server.grpc_port is not None:
+        wrong.append(("server.grpc_port", "this build has no gRPC; leave it off"))
+    return [InvalidSetting(name, config.origin(name), reason) for name, reason in wrong]

@@ -1,0 +1,200 @@
+"""What the values of settings are made of: secrets, sizes, durations, and their reading from raw values.
+
+Rules:
+- The types of `config.py`'s fields say everything; nothing here knows a setting by name.
+- Environment and flags give text, YAML gives values; both end as the same value or as one `InvalidSetting`.
+"""
+
+from __future__ import annotations
+
+import enum
+import hmac
+import re
+import types
+import typing
+from collections.abc import Iterable
+from typing import Annotated, Any, TypeAlias, TypeVar
+
+import msgspec
+import yaml
+from returns.result import Failure, Result, Success
+
+from caxton_server.config_sources import InvalidSetting, Mistake, Setting, Shape, nest
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class Unit(enum.Enum):
+    """How people write a number."""
+
+    BYTES = "a size such as 16MiB"
+    SECONDS = "a duration such as 30s or 24h"
+
+
+Bytes: TypeAlias = Annotated[int, Unit.BYTES, msgspec.Meta(ge=0)]
+Seconds: TypeAlias = Annotated[float, Unit.SECONDS, msgspec.Meta(ge=0)]
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
+Port: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+
+
+class Secret:
+    """Text that no print, log or answer may show.
+
+    >>> str(Secret("hunter2"))
+    '***'
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the text; call it only where it is used."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __str__(self) -> str:
+        return "***"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self._text.encode(), other._text.encode())
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._text))
+
+
+Leaf: TypeAlias = Any
+"""The declared type of one setting, `Annotated` and all."""
+
+
+def leaves(root: type[msgspec.Struct], sections: Iterable[str]) -> dict[str, Leaf]:
+    """Return the type of every setting below the named fields of `root`, by dotted name."""
+    found: dict[str, Leaf] = {}
+    for name, kind in _fields(root).items():
+        if name in sections:
+            _collect(name, kind, found)
+    return found
+
+
+def shape_of(root: type[msgspec.Struct], sections: Iterable[str]) -> Shape:
+    """Return the names that may be given."""
+    kinds = leaves(root, sections)
+    inner = {name[:at] for name in kinds for at, letter in enumerate(name) if letter == "."}
+    trees = {name for name, kind in kinds.items() if _is_a(kind, dict)}
+    return Shape(frozenset(kinds) - trees, frozenset(trees), frozenset(inner))
+
+
+def assemble(
+    root: type[T], sections: Iterable[str], settings: Iterable[Setting]
+) -> tuple[T, list[Mistake]]:
+    """Build `root` from settings; what is wrong with a value is a problem and leaves the default."""
+    kinds = leaves(root, sections)
+    values: list[tuple[str, Any]] = []
+    problems: list[Mistake] = []
+    for setting in settings:
+        match _read(setting, kinds.get(setting.name, Any)):
+            case Success(value):
+                values.append((setting.name, value))
+            case Failure(reason):
+                problems.append(InvalidSetting(setting.name, setting.origin, reason))
+    return msgspec.convert(nest(values), root, dec_hook=_pass_secret), problems
+
+
+def _pass_secret(kind: type, value: Any) -> Any:
+    if isinstance(value, kind):
+        return value
+    raise NotImplementedError(kind)
+
+
+def _fields(kind: type[msgspec.Struct]) -> dict[str, Leaf]:
+    hints = typing.get_type_hints(kind, include_extras=True)
+    return {name: hints[name] for name in kind.__struct_fields__}
+
+
+def _collect(name: str, kind: Leaf, found: dict[str, Leaf]) -> None:
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        for field, inner in _fields(kind).items():
+            _collect(f"{name}.{field}", inner, found)
+    else:
+        found[name] = kind
+
+
+def _read(setting: Setting, kind: Leaf) -> Result[Any, str]:
+    value = setting.value
+    required, optional = _unwrap(kind)
+    if optional and (value in (None, False) or (setting.text and value.lower() in _NOTHING)):
+        return Success(None)
+    if required is Secret:
+        return Success(Secret(value)) if isinstance(value, str) else Failure("expected text")
+    if required is str and setting.text:
+        return _convert(value, kind, strict=True)
+    if unit := _unit(required):
+        return _number(value, unit).bind(lambda number: _convert(number, kind, strict=True))
+    if kind is Any:
+        return _plain(value) if setting.text else Success(value)
+    if setting.text and _is_a(required, tuple):
+        parts = [part.strip() for part in value.strip("[] ").split(",")]
+        return _convert([part for part in parts if part], kind, strict=False)
+    return _convert(value, kind, strict=not setting.text)
+
+
+_NOTHING = frozenset({"", "off", "none", "null"})
+
+
+def _convert(value: Any, kind: Leaf, *, strict: bool) -> Result[Any, str]:
+    try:
+        return Success(msgspec.convert(value, kind, strict=strict))
+    except msgspec.ValidationError as error:
+        text = str(error).replace("`", "")
+        return Failure(f"{text[0].lower()}{text[1:]}")
+
+
+def _plain(text: str) -> Result[Any, str]:
+    try:
+        return Success(yaml.safe_load(text))
+    except yaml.YAMLError:
+        return Success(text)
+
+
+def _unwrap(kind: Leaf) -> tuple[Leaf, bool]:
+    """Split `X | None` into X and whether None is allowed."""
+    if not (_is_a(kind, types.UnionType) or _is_a(kind, typing.Union)):
+        return kind, False
+    rest = [one for one in typing.get_args(kind) if one is not types.NoneType]
+    return rest[0], len(rest) < len(typing.get_args(kind))
+
+
+def _is_a(kind: Leaf, generic: object) -> bool:
+    origin: object = typing.get_origin(kind)
+    return origin is generic
+
+
+def _unit(kind: Leaf) -> Unit | None:
+    found = [one for one in getattr(kind, "__metadata__", ()) if isinstance(one, Unit)]
+    return found[0] if found else None
+
+
+_FACTORS: dict[Unit, dict[str, float]] = {
+    Unit.BYTES: {
+        "": 1,
+        "B": 1,
+        **{f"{letter}iB": 1024**n for n, letter in enumerate("KMG", 1)},
+        **{f"{letter}B": 1000**n for n, letter in enumerate("KMG", 1)},
+    },
+    Unit.SECONDS: {"": 1, "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400},
+}
+
+
+def _number(value: Any, unit: Unit) -> Result[float, str]:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return Success(value)
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([A-Za-z]*)", str(value).strip())
+    if match is None or match[2] not in _FACTORS[unit]:
+        return Failure(f"{value!r} is not {unit.value}")
+    number = float(match[1]) * _FACTORS[unit][match[2]]
+    return Success(int(number) if unit is Unit.BYTES else number)
