@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
+from caxton_core.ports import Durability
 from returns.result import Failure, Result, Success
 
-from caxton_core.ports import Durability
 from caxton_server.config_sources import (
     DEFAULT,
     ConfigurationError,
     InvalidSetting,
-    Origin,
     Mistake,
+    Origin,
     Setting,
     UnreadableConfig,
     nest,
@@ -36,8 +36,8 @@ from caxton_server.config_values import (
     Bytes,
     Count,
     Port,
-    Secret,
     Seconds,
+    Secret,
     assemble,
     leaves,
     shape_of,
