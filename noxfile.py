@@ -1,0 +1,106 @@
+"""Everything that must hold before a change lands; `nox` runs it all, `nox -s NAME` one session.
+
+Sessions `tests` run on each supported Python. One that is not installed is skipped, but with `CI` set in the
+environment it is an error: nox decides so by itself.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2"
+nox.options.default_venv_backend = "uv|virtualenv"
+# Interpreters are the machine's business: none is downloaded behind its back.
+nox.options.download_python = "never"
+
+HERE = Path(__file__).parent
+PYTHONS = ["3.11", "3.12", "3.13"]
+TYPED = ["core", "plugins", "server", "tests", "bench", "docs", "noxfile.py"]
+# Modules are compiled in child processes with CPU limits of their own; two workers keep two cores busy.
+PYTEST = ["pytest", "-n", "2", "--dist", "worksteal"]
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the whole test suite; arguments after `--` go to pytest."""
+    session.install("-e", ".[test]")
+    session.run(*PYTEST, *session.posargs)
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Build the wheel, install it alone, and use it as a newcomer would."""
+    built = build_wheel(session)
+    session.install(str(built))
+    # Away from the sources, so that nothing but the wheel can answer.
+    with session.chdir(session.create_tmp()):
+        session.run("caxton", "--version")
+        session.run("caxton", "demo", "--json")
+    session.install(f"{built}[test]")
+    session.run("pytest", "-q", "tests/test_installed.py", "tests/core")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types of everything, this file and the tests included, with mypy --strict."""
+    session.install("-e", ".[test,lint]", "nox")
+    session.run("mypy", *(path for path in TYPED if (HERE / path).exists()))
+    # On its own, because its package of tests has the name that ours has.
+    session.run("mypy", "--config-file", "mypy.ini", "examples/plugin")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and formatting with ruff."""
+    session.install(requirement("ruff"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def imports(session: nox.Session) -> None:
+    """Check who imports whom: the contracts in `.importlinter`."""
+    session.install("-e", ".", requirement("import-linter"))
+    session.run("lint-imports")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Run the doctests of core, the checks of the documentation, and the commands of the README."""
+    session.install("-e", ".[test]")
+    session.run("pytest", "-q", "--doctest-modules", "core/caxton_core", "tests/test_docs.py")
+    session.run("python", "docs/readme.py")
+
+
+@nox.session
+def plugin(session: nox.Session) -> None:
+    """Install the example plugin next to the wheel, as a stranger would, and run its own tests."""
+    session.install(str(build_wheel(session)), "pytest>=9", "pytest-asyncio>=1.5")
+    session.install("./examples/plugin")
+    with session.chdir(session.create_tmp()):
+        session.run("caxton", "plugin", "list")
+    with session.chdir("examples/plugin"):
+        session.run("pytest", "-q")
+
+
+def build_wheel(session: nox.Session) -> Path:
+    """Build the wheel in an environment of its own, so that the session's stays a stranger's."""
+    scratch = Path(session.create_tmp()).resolve()
+    builder = scratch / "builder"
+    session.run("python", "-m", "venv", "--clear", str(builder))
+    python = str(builder / "bin" / "python")
+    session.run(python, "-m", "pip", "install", "-qq", "hatchling", external=True)
+    session.run(
+        python, "-m", "hatchling", "build", "-t", "wheel", "-d", str(scratch), external=True
+    )
+    return max(scratch.glob("*.whl"), key=lambda path: path.stat().st_mtime)
+
+
+def requirement(name: str) -> str:
+    """Return the line of the extra `lint` in pyproject.toml for one tool, the only place that says its version."""
+    lines: list[str] = nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"][
+        "lint"
+    ]
+    return next(line for line in lines if line.startswith(name))
