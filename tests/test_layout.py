@@ -50,12 +50,10 @@ def test_each_root_holds_one_package() -> None:
 
 
 def test_every_folder_of_sources_is_a_typed_package() -> None:
-    """Every folder of sources has an `__init__.py` and a `py.typed`."""
-    folders = {path.parent for path in SOURCE_MODULES}
-    missing = {
-        folder / marker for folder in folders for marker in ("__init__.py", "py.typed")
-    } - set(FILES)
-    assert missing == set()
+    """Every folder of sources is a package, and `py.typed` at its root says that it has types."""
+    packages = {path.parent / "__init__.py" for path in SOURCE_MODULES}
+    markers = {Path(root, f"caxton_{root}", "py.typed") for root in SOURCES}
+    assert (packages | markers) - set(FILES) == set()
 
 
 def test_modules_are_short_enough_to_read() -> None:
