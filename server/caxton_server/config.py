@@ -3,7 +3,7 @@
 Rules:
 - A setting exists because a field exists here; `docs/configuration.md` has a heading for each.
 - File < environment < flags. Every given value keeps its `Origin`; what was not given has none.
-- Sizes are bytes and durations seconds once read; people write `16MiB` and `24h`.
+- Sizes and durations are those of `caxton_core.units`; people write `16MiB` and `24h`.
 - A secret is a `Secret`: nothing but `reveal` shows it.
 """
 
@@ -16,31 +16,30 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
+from caxton_core.errors import InvalidSetting
 from caxton_core.ports import Durability
+from caxton_core.units import ByteSize, Duration
 from returns.result import Failure, Result, Success
 
 from caxton_server.config_sources import (
     DEFAULT,
-    ConfigurationError,
-    InvalidSetting,
-    Mistake,
+    InvalidConfig,
     Origin,
     Setting,
-    UnreadableConfig,
     nest,
     read_environment,
     read_file,
     read_flags,
+    unreadable,
 )
 from caxton_server.config_values import (
-    Bytes,
     Count,
     Port,
-    Seconds,
     Secret,
     assemble,
     leaves,
     shape_of,
+    show,
 )
 
 CONFIG_PATH_VARIABLE = "CAXTON_CONFIG_PATH"
@@ -90,11 +89,11 @@ class StorageConfig(msgspec.Struct, frozen=True, kw_only=True):
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """What one agent may use when its manifest does not say."""
 
-    memory: Bytes = 16 * 1024 * 1024
+    memory: ByteSize = ByteSize(16 * 1024 * 1024)
     cpu_ms: Count = 50
     time_ms: Count = 1000
-    message_size: Bytes = 256 * 1024
-    state: Bytes = 1024 * 1024
+    message_size: ByteSize = ByteSize(256 * 1024)
+    state: ByteSize = ByteSize(1024 * 1024)
     mailbox: Count = 1000
     fan_out: Count = 100
     conversations: Count = 1000
@@ -111,8 +110,8 @@ class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     workers: Count = 1
     quantum: Count = 32
-    conversation_ttl: Seconds = 24 * 3600.0
-    node_memory: Bytes | None = None
+    conversation_ttl: Duration = Duration(24 * 3_600_000)
+    node_memory: ByteSize | None = None
     limits: LimitsConfig = LimitsConfig()
 
 
@@ -167,24 +166,24 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     def flat(self) -> dict[str, Any]:
         """Return every setting by its dotted name, secrets hidden."""
         flat: dict[str, Any] = {}
-        for name in SETTINGS:
+        for name, kind in SETTINGS.items():
             value: Any = self
             for part in name.split("."):
                 value = getattr(value, part)
-            flat[name] = msgspec.to_builtins(value, enc_hook=str)
+            flat[name] = show(kind, value)
         flat["storage.url"] = _PASSWORD.sub(r"\1***@", self.storage.url)
         return flat
 
 
 SECTIONS = ("server", "storage", "runtime", "telemetry", "auth", "plugins", "cluster")
-SETTINGS = tuple(leaves(Config, SECTIONS))
-"""The dotted name of every setting."""
+SETTINGS = leaves(Config, SECTIONS)
+"""The declared type of every setting, by dotted name."""
 SHAPE = shape_of(Config, SECTIONS)
 
 
 def load(
     path: str | Path | None, environ: Mapping[str, str], overrides: Mapping[str, object]
-) -> Result[Config, ConfigurationError]:
+) -> Result[Config, InvalidConfig]:
     """Read the configuration from its file, the environment and flags, in rising order of weight.
 
     Args:
@@ -195,7 +194,7 @@ def load(
     >>> load(None, {}, {"server.port": 9000}).unwrap().server.port
     9000
     """
-    mistakes: list[Mistake] = []
+    mistakes: list[InvalidSetting] = []
     settings: list[Setting] = []
     file = find_file(path, environ)
     if file is not None:
@@ -213,7 +212,7 @@ def load(
     origins = {name: setting.origin for name, setting in by_name.items()}
     config = msgspec.structs.replace(config, file=str(file) if file else None, origins=origins)
     mistakes += _check(config)
-    return Failure(ConfigurationError(tuple(mistakes))) if mistakes else Success(config)
+    return Failure(InvalidConfig(tuple(mistakes))) if mistakes else Success(config)
 
 
 def find_file(path: str | Path | None, environ: Mapping[str, str]) -> Path | None:
@@ -243,18 +242,18 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _read_secret(by_name: dict[str, Setting]) -> list[Mistake]:
+def _read_secret(by_name: dict[str, Setting]) -> list[InvalidSetting]:
     setting = by_name["auth.token_file"]
     try:
         text = Path(str(setting.value)).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "is not UTF-8"
-        return [UnreadableConfig(setting.origin, f"{setting.value}: {reason}")]
+        return [unreadable(setting.origin, f"{setting.value}: {reason}")]
     by_name["auth.token"] = Setting("auth.token", text, Origin(str(setting.value)), text=True)
     return []
 
 
-def _check(config: Config) -> list[Mistake]:
+def _check(config: Config) -> list[InvalidSetting]:
     """Return what is wrong with values that have the right type."""
     host, wrong = config.server.host, []
     if not host:
@@ -269,4 +268,4 @@ def _check(config: Config) -> list[Mistake]:
         wrong.append(("runtime.workers", reason))
     if config.server.grpc_port is not None:
         wrong.append(("server.grpc_port", "this build has no gRPC; leave it off"))
-    return [InvalidSetting(name, config.origin(name), reason) for name, reason in wrong]
+    return [InvalidSetting(str(config.origin(name)), name, reason) for name, reason in wrong]

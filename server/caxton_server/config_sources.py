@@ -4,7 +4,7 @@ Rules:
 - A source gives `Setting`s: a dotted name, a raw value and the `Origin` of that value. What the names and types
   are is `config.py`'s affair.
 - YAML is only ever read with the safe constructor, and a file may not be larger than 1 MiB.
-- Nothing raised by PyYAML or the file system leaves this module: it becomes a `Mistake`.
+- Nothing raised by PyYAML or the file system leaves this module: it becomes an `InvalidSetting`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 import yaml
+from caxton_core.errors import InvalidSetting
 from returns.result import Failure, Result, Success
 
 PREFIX = "CAXTON_"
@@ -53,53 +54,24 @@ class Setting(msgspec.Struct, frozen=True):
     text: bool = False
 
 
-class UnknownSetting(msgspec.Struct, frozen=True, tag=True):
-    """A name that is no setting."""
-
-    name: str
-    origin: Origin
-    nearest: str | None = None
-
-    def __str__(self) -> str:
-        """Name the place, the name and the nearest known one."""
-        hint = f"; did you mean {self.nearest!r}?" if self.nearest else ""
-        return f"{self.origin}: unknown setting {self.name!r}{hint}"
-
-
-class InvalidSetting(msgspec.Struct, frozen=True, tag=True):
-    """A setting whose value can't be used."""
-
-    name: str
-    origin: Origin
-    reason: str
-
-    def __str__(self) -> str:
-        """Name the place, the setting and the reason."""
-        return f"{self.origin}: {self.name}: {self.reason}"
-
-
-class UnreadableConfig(msgspec.Struct, frozen=True, tag=True):
-    """A configuration file that can't be read or is no YAML."""
-
-    origin: Origin
-    reason: str
-
-    def __str__(self) -> str:
-        """Name the place and the reason."""
-        return f"{self.origin}: {self.reason}"
-
-
-Mistake: TypeAlias = UnknownSetting | InvalidSetting | UnreadableConfig
-
-
-class ConfigurationError(msgspec.Struct, frozen=True, tag=True):
+class InvalidConfig(msgspec.Struct, frozen=True, tag=True):
     """Everything found wrong with a configuration, in the order it was read."""
 
-    mistakes: tuple[Mistake, ...]
+    mistakes: tuple[InvalidSetting, ...]
 
     def __str__(self) -> str:
-        """Say one problem a line."""
+        """Say one mistake a line."""
         return "\n".join(str(mistake) for mistake in self.mistakes)
+
+
+def unknown(name: str, origin: Origin, nearest: str | None) -> InvalidSetting:
+    """Return the mistake of giving a value to a name that is no setting."""
+    return InvalidSetting(str(origin), name, "unknown setting", nearest or "")
+
+
+def unreadable(origin: Origin, reason: str) -> InvalidSetting:
+    """Return the mistake of a file that can't be read or is no YAML."""
+    return InvalidSetting(str(origin), "configuration", reason)
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -131,7 +103,7 @@ class Shape(msgspec.Struct, frozen=True):
         return by_last[close[0]] if close else None
 
 
-Read: TypeAlias = tuple[list[Setting], list[Mistake]]
+Read: TypeAlias = tuple[list[Setting], list[InvalidSetting]]
 
 
 def read_file(path: Path, shape: Shape) -> Read:
@@ -141,7 +113,7 @@ def read_file(path: Path, shape: Shape) -> Read:
         case Success(text):
             return read_text(text, source, shape)
         case Failure(reason):
-            return [], [UnreadableConfig(Origin(source), reason)]
+            return [], [unreadable(Origin(source), reason)]
     raise AssertionError(path)
 
 
@@ -151,7 +123,7 @@ def read_text(text: str, source: str, shape: Shape) -> Read:
     >>> shape = Shape(frozenset({"server.port"}), frozenset(), frozenset({"server"}))
     >>> settings, mistakes = read_text("server:\\n  prot: 1\\n", "c.yaml", shape)
     >>> str(mistakes[0])
-    "c.yaml:2:3: unknown setting 'server.prot'; did you mean 'server.port'?"
+    'c.yaml:2:3: server.prot: unknown setting; did you mean server.port?'
     """
     loader = yaml.SafeLoader(text)
     walk = _Walk(source, shape, loader)
@@ -163,10 +135,10 @@ def read_text(text: str, source: str, shape: Shape) -> Read:
         mark = error.problem_mark or error.context_mark
         origin = Origin(source, mark.line + 1, mark.column + 1) if mark else Origin(source)
         reason = error.problem or error.context or "is no YAML"
-        return [], [UnreadableConfig(origin, f"is no YAML: {reason}")]
+        return [], [unreadable(origin, f"is no YAML: {reason}")]
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = str(error).splitlines()[0] if str(error) else "nested too deeply"
-        return [], [UnreadableConfig(Origin(source), f"is no YAML: {reason}")]
+        return [], [unreadable(Origin(source), f"is no YAML: {reason}")]
     finally:
         loader.dispose()
     return walk.settings, walk.mistakes
@@ -175,7 +147,7 @@ def read_text(text: str, source: str, shape: Shape) -> Read:
 def read_environment(environ: Mapping[str, str], shape: Shape) -> Read:
     """Read the settings among environment variables: `CAXTON_<SECTION>__<KEY>`."""
     settings: list[Setting] = []
-    mistakes: list[Mistake] = []
+    mistakes: list[InvalidSetting] = []
     for variable in sorted(environ):
         if not variable.startswith(PREFIX) or variable in NOT_SETTINGS:
             continue
@@ -185,7 +157,7 @@ def read_environment(environ: Mapping[str, str], shape: Shape) -> Read:
             settings.append(Setting(name, environ[variable], origin, text=True))
         else:
             nearest = _nearest_variable(variable, name, shape)
-            mistakes.append(UnknownSetting(variable, origin, nearest))
+            mistakes.append(unknown(variable, Origin("environment"), nearest))
     return settings, mistakes
 
 
@@ -247,7 +219,7 @@ class _Walk:
     def __init__(self, source: str, shape: Shape, loader: yaml.SafeLoader) -> None:
         self.source, self.shape, self.loader = source, shape, loader
         self.settings: list[Setting] = []
-        self.mistakes: list[Mistake] = []
+        self.mistakes: list[InvalidSetting] = []
 
     def origin(self, node: yaml.Node) -> Origin:
         return Origin(self.source, node.start_mark.line + 1, node.start_mark.column + 1)
@@ -256,7 +228,7 @@ class _Walk:
         if not isinstance(node, yaml.MappingNode):
             where = prefix or "the file"
             self.mistakes.append(
-                InvalidSetting(where, self.origin(node), "expected a mapping of settings")
+                InvalidSetting(str(self.origin(node)), where, "expected a mapping of settings")
             )
             return
         if depth > MAX_DEPTH or len(self.settings) > MAX_SETTINGS:
@@ -268,7 +240,7 @@ class _Walk:
             origin = self.origin(key)
             if name in seen:
                 reason = f"given twice, first at line {seen[name].line}"
-                self.mistakes.append(InvalidSetting(name, origin, reason))
+                self.mistakes.append(InvalidSetting(str(origin), name, reason))
                 continue
             seen[name] = origin
             self.entry(name, origin, value, depth)
@@ -279,7 +251,7 @@ class _Walk:
                 yield key, value
             else:
                 self.mistakes.append(
-                    UnreadableConfig(self.origin(key), "a setting's name must be a plain word")
+                    unreadable(self.origin(key), "a setting's name must be a plain word")
                 )
 
     def entry(self, name: str, origin: Origin, value: yaml.Node, depth: int) -> None:
@@ -292,4 +264,4 @@ class _Walk:
             built = self.loader.construct_object(value, deep=True)
             self.settings.append(Setting(name, built, self.origin(value)))
         elif name not in self.shape.trees:
-            self.mistakes.append(UnknownSetting(name, origin, self.shape.nearest(name)))
+            self.mistakes.append(unknown(name, origin, self.shape.nearest(name)))

@@ -7,9 +7,7 @@ Rules:
 
 from __future__ import annotations
 
-import enum
 import hmac
-import re
 import types
 import typing
 from collections.abc import Iterable
@@ -17,22 +15,15 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 
 import msgspec
 import yaml
+from caxton_core.errors import InvalidSetting, InvalidValue
+from caxton_core.units import ByteSize, Duration
 from returns.result import Failure, Result, Success
 
-from caxton_server.config_sources import InvalidSetting, Mistake, Setting, Shape, nest
+from caxton_server.config_sources import Setting, Shape, nest
 
 T = TypeVar("T", bound=msgspec.Struct)
 
 
-class Unit(enum.Enum):
-    """How people write a number."""
-
-    BYTES = "a size such as 16MiB"
-    SECONDS = "a duration such as 30s or 24h"
-
-
-Bytes: TypeAlias = Annotated[int, Unit.BYTES, msgspec.Meta(ge=0)]
-Seconds: TypeAlias = Annotated[float, Unit.SECONDS, msgspec.Meta(ge=0)]
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
 Port: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 
@@ -91,18 +82,26 @@ def shape_of(root: type[msgspec.Struct], sections: Iterable[str]) -> Shape:
 
 def assemble(
     root: type[T], sections: Iterable[str], settings: Iterable[Setting]
-) -> tuple[T, list[Mistake]]:
+) -> tuple[T, list[InvalidSetting]]:
     """Build `root` from settings; what is wrong with a value is a problem and leaves the default."""
     kinds = leaves(root, sections)
     values: list[tuple[str, Any]] = []
-    problems: list[Mistake] = []
+    problems: list[InvalidSetting] = []
     for setting in settings:
         match _read(setting, kinds.get(setting.name, Any)):
             case Success(value):
                 values.append((setting.name, value))
             case Failure(reason):
-                problems.append(InvalidSetting(setting.name, setting.origin, reason))
+                problems.append(InvalidSetting(str(setting.origin), setting.name, reason))
     return msgspec.convert(nest(values), root, dec_hook=_pass_secret), problems
+
+
+def show(kind: Leaf, value: Any) -> Any:
+    """Return a value as people would write it: JSON values, sizes and durations with units, no secrets."""
+    required, _ = _unwrap(kind)
+    if value is not None and required in (ByteSize, Duration):
+        return required.format(value)
+    return msgspec.to_builtins(value, enc_hook=str)
 
 
 def _pass_secret(kind: type, value: Any) -> Any:
@@ -133,8 +132,11 @@ def _read(setting: Setting, kind: Leaf) -> Result[Any, str]:
         return Success(Secret(value)) if isinstance(value, str) else Failure("expected text")
     if required is str and setting.text:
         return _convert(value, kind, strict=True)
-    if unit := _unit(required):
-        return _number(value, unit).bind(lambda number: _convert(number, kind, strict=True))
+    if required in (ByteSize, Duration) and isinstance(value, str):
+        parsed: Result[int, InvalidValue] = required.parse(value)
+        return parsed.alt(lambda wrong: wrong.detail)
+    if required is Duration:
+        return Failure("write a number and one of ms s m h d")
     if kind is Any:
         return _plain(value) if setting.text else Success(value)
     if setting.text and _is_a(required, tuple):
@@ -172,29 +174,3 @@ def _unwrap(kind: Leaf) -> tuple[Leaf, bool]:
 def _is_a(kind: Leaf, generic: object) -> bool:
     origin: object = typing.get_origin(kind)
     return origin is generic
-
-
-def _unit(kind: Leaf) -> Unit | None:
-    found = [one for one in getattr(kind, "__metadata__", ()) if isinstance(one, Unit)]
-    return found[0] if found else None
-
-
-_FACTORS: dict[Unit, dict[str, float]] = {
-    Unit.BYTES: {
-        "": 1,
-        "B": 1,
-        **{f"{letter}iB": 1024**n for n, letter in enumerate("KMG", 1)},
-        **{f"{letter}B": 1000**n for n, letter in enumerate("KMG", 1)},
-    },
-    Unit.SECONDS: {"": 1, "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400},
-}
-
-
-def _number(value: Any, unit: Unit) -> Result[float, str]:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return Success(value)
-    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([A-Za-z]*)", str(value).strip())
-    if match is None or match[2] not in _FACTORS[unit]:
-        return Failure(f"{value!r} is not {unit.value}")
-    number = float(match[1]) * _FACTORS[unit][match[2]]
-    return Success(int(number) if unit is Unit.BYTES else number)
