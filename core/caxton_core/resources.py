@@ -1,0 +1,307 @@
+"""What an agent may use and how it is described: limits, restart policy, services, the manifest.
+
+Rules:
+- A manifest comes from outside as a document already loaded from YAML or JSON; `Manifest.parse` finds every error
+  in it, not only the first, and an unknown key is an error with the nearest known one.
+- Sizes may be numbers of bytes or text with a suffix; everything else has exactly one form.
+- The defaults are those of contract.md section 3.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Literal, TypeAlias, TypeVar, cast, get_args
+
+import msgspec
+from returns.result import Failure, Result, Success
+
+from caxton_core.errors import FieldError, InvalidManifest, InvalidValue
+from caxton_core.ids import AgentName, ModuleDigest
+from caxton_core.messages import Codec
+from caxton_core.units import ByteSize, CpuMillis, Duration
+
+Profile: TypeAlias = Literal["strict", "standard"]
+Policy: TypeAlias = Literal["permanent", "transient", "temporary"]
+T = TypeVar("T")
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one instance may use; a step over a limit fails.
+
+    >>> Limits().memory
+    16777216
+    """
+
+    memory: ByteSize = ByteSize(16 << 20)
+    cpu_ms: CpuMillis = CpuMillis(50)
+    time_ms: Duration = Duration(1000)
+    message_size: ByteSize = ByteSize(256 << 10)
+    state: ByteSize = ByteSize(1 << 20)
+    mailbox: int = 1000
+    fan_out: int = 100
+    conversations: int = 1000
+
+
+class RestartPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When an agent whose instance died is started again, and how often before it is failed.
+
+    permanent: always; transient: after a fault, not after an orderly end; temporary: never.
+    """
+
+    policy: Policy = "permanent"
+    max_restarts: int = 5
+    within_s: int = 60
+
+
+class ServiceDescription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One service that the directory answers for an agent."""
+
+    type: str
+    name: str = ""
+    protocols: tuple[str, ...] = ()
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A module's description.
+
+    >>> Manifest.parse({"name": "pricer", "limits": {"memory": "1MiB"}}).unwrap().limits.memory
+    1048576
+    >>> print(Manifest.parse({"nane": "pricer"}).failure())
+    Invalid manifest: /name: it is missing; /nane: unknown key; did you mean 'name'?.
+    """
+
+    name: AgentName
+    version: str = "0.0.0"
+    module: str = ""
+    profile: Profile = "strict"
+    codec: Codec = "json"
+    limits: Limits = Limits()
+    restart: RestartPolicy = RestartPolicy()
+    deliveries: int = 1
+    services: tuple[ServiceDescription, ...] = ()
+    send_to: tuple[str, ...] = ("*",)
+    tools: tuple[str, ...] = ()
+    config: dict[str, Any] = msgspec.field(default_factory=dict)
+
+    @classmethod
+    def parse(
+        cls, document: object, *, defaults: Limits | None = None
+    ) -> Result[Manifest, InvalidManifest]:
+        """Check a document; `defaults` are the node's own limits, where it has any."""
+        reader = _Reader()
+        manifest = reader.manifest(document, defaults or Limits())
+        if reader.errors or manifest is None:
+            return Failure(InvalidManifest(tuple(reader.errors)))
+        return Success(manifest)
+
+    @classmethod
+    def parse_json(
+        cls, data: bytes, *, defaults: Limits | None = None
+    ) -> Result[Manifest, InvalidManifest]:
+        """Check a JSON document."""
+        try:
+            document = msgspec.json.decode(data)
+        except (msgspec.DecodeError, RecursionError) as error:
+            return Failure(InvalidManifest((FieldError("", f"it is not JSON: {error}"),)))
+        return cls.parse(document, defaults=defaults)
+
+    @property
+    def digest(self) -> ModuleDigest | None:
+        """Return the digest that `module` names; None when it names a path or nothing."""
+        return (
+            ModuleDigest.parse(self.module).value_or(None)
+            if self.module.startswith("sha256:")
+            else None
+        )
+
+
+def may_send(send_to: Iterable[str], name: str, services: Iterable[str]) -> bool:
+    """Answer whether `send_to` lets an agent address another, by its local name or a type of its services.
+
+    >>> may_send(["machine-*", "pricing"], "machine-3", []), may_send(["pricing"], "p", ["pricing"])
+    (True, True)
+    >>> may_send([], "machine-3", [])
+    False
+    """
+    types = set(services)
+    return any(pattern in types or fnmatch.fnmatchcase(name, pattern) for pattern in send_to)
+
+
+def nearest(key: str, known: Iterable[str]) -> str:
+    """Return the known key that one resembles, or nothing.
+
+    >>> nearest("memroy", Limits.__struct_fields__)
+    'memory'
+    """
+    return next(iter(difflib.get_close_matches(key, list(known), n=1, cutoff=0.5)), "")
+
+
+_VERSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}")
+_LARGEST: Final = 1 << 40
+
+
+class _Reader:
+    """Reads a document and gathers what is wrong with it."""
+
+    def __init__(self) -> None:
+        self.errors: list[FieldError] = []
+
+    def wrong(self, path: str, detail: str, nearest: str = "") -> None:
+        self.errors.append(FieldError(path, detail, nearest))
+
+    def keys(self, value: object, path: str, known: tuple[str, ...]) -> Mapping[str, Any]:
+        """Return a mapping without its unknown keys, which are errors."""
+        if not isinstance(value, Mapping):
+            self.wrong(path, f"expected a mapping, got {_kind(value)}")
+            return {}
+        for key in value:
+            if key not in known:
+                pointer = str(key).replace("~", "~0").replace("/", "~1")
+                self.wrong(f"{path}/{pointer}", "unknown key", nearest(str(key), known))
+        return {key: value[key] for key in known if key in value}
+
+    def text(self, value: object, path: str, *, longest: int = 255) -> str:
+        if not isinstance(value, str):
+            quote = "; put it in quotes" if isinstance(value, int | float) else ""
+            self.wrong(path, f"expected text, got {_kind(value)}{quote}")
+            return ""
+        if len(value) > longest or not value.isprintable():
+            self.wrong(path, f"expected printable text of at most {longest} characters")
+        return value
+
+    def one_of(self, value: object, path: str, choices: tuple[str, ...]) -> Any:
+        if value not in choices:
+            self.wrong(
+                path,
+                f"expected one of {', '.join(choices)}, got {value!r}",
+                nearest(str(value), choices),
+            )
+        return value
+
+    def number(self, value: object, path: str, *, least: int = 1, most: int = _LARGEST) -> int:
+        if type(value) is not int:
+            self.wrong(path, f"expected a whole number, got {_kind(value)}")
+            return least
+        if not least <= value <= most:
+            self.wrong(path, f"expected a number from {least} to {most}, got {value}")
+        return value
+
+    def size(self, value: object, path: str) -> ByteSize:
+        found: Result[ByteSize, InvalidValue]
+        if isinstance(value, str):
+            found = ByteSize.parse(value)
+        else:
+            found = Success(ByteSize(self.number(value, path, least=0)))
+        match found:
+            case Success(size):
+                if size > _LARGEST:
+                    self.wrong(path, f"expected at most {ByteSize.format(_LARGEST)}")
+                return cast("ByteSize", size)
+            case Failure(error):
+                self.wrong(path, str(error).rstrip("."))
+        return ByteSize(0)
+
+    def items(self, value: object, path: str, read: Callable[[object, str], T]) -> tuple[T, ...]:
+        if not isinstance(value, list | tuple):
+            self.wrong(path, f"expected a list, got {_kind(value)}")
+            return ()
+        return tuple(read(item, f"{path}/{index}") for index, item in enumerate(value))
+
+    def manifest(self, document: object, limits: Limits) -> Manifest | None:
+        if not isinstance(document, Mapping):
+            self.wrong("", f"expected a mapping, got {_kind(document)}")
+            return None
+        if "name" not in document:
+            self.wrong("/name", "it is missing")
+        readers: dict[str, Callable[[object, str], Any]] = {
+            "name": self.name,
+            "version": self.version,
+            "module": lambda value, path: self.text(value, path, longest=4096),
+            "profile": lambda value, path: self.one_of(value, path, get_args(Profile)),
+            "codec": lambda value, path: self.one_of(value, path, get_args(Codec)),
+            "limits": lambda value, path: self.limits(value, path, limits),
+            "restart": self.restart,
+            "deliveries": lambda value, path: self.number(value, path, most=100),
+            "services": lambda value, path: self.items(value, path, self.service),
+            "send_to": lambda value, path: self.items(value, path, self.text),
+            "tools": lambda value, path: self.items(value, path, self.text),
+            "config": self.config,
+        }
+        given = self.keys(document, "", Manifest.__struct_fields__)
+        fields = {key: readers[key](value, f"/{key}") for key, value in given.items()}
+        return Manifest(**{"name": "", "limits": limits, **fields})
+
+    def name(self, value: object, path: str) -> AgentName:
+        match AgentName.of(self.text(value, path)) if isinstance(value, str) else None:
+            case Success(name):
+                return cast("AgentName", name)
+            case Failure(error):
+                self.wrong(path, str(error).rstrip("."))
+            case _:
+                self.text(value, path)
+        return AgentName("")
+
+    def version(self, value: object, path: str) -> str:
+        text = self.text(value, path)
+        if text and _VERSION.fullmatch(text) is None:
+            self.wrong(path, f"expected a version such as 1.2.0, got {text!r}")
+        return text
+
+    def limits(self, value: object, path: str, limits: Limits) -> Limits:
+        given = self.keys(value, path, Limits.__struct_fields__)
+        sizes = ("memory", "message_size", "state")
+        return msgspec.structs.replace(
+            limits,
+            **{
+                key: (self.size if key in sizes else self.number)(item, f"{path}/{key}")
+                for key, item in given.items()
+            },
+        )
+
+    def restart(self, value: object, path: str) -> RestartPolicy:
+        given = self.keys(value, path, RestartPolicy.__struct_fields__)
+        fields: dict[str, Any] = {
+            key: self.number(item, f"{path}/{key}", least=key == "within_s")
+            for key, item in given.items()
+            if key != "policy"
+        }
+        if "policy" in given:
+            fields["policy"] = self.one_of(given["policy"], f"{path}/policy", get_args(Policy))
+        return RestartPolicy(**fields)
+
+    def service(self, value: object, path: str) -> ServiceDescription:
+        given = self.keys(value, path, ServiceDescription.__struct_fields__)
+        if isinstance(value, Mapping) and "type" not in given:
+            self.wrong(f"{path}/type", "it is missing")
+        return ServiceDescription(
+            type=self.text(given.get("type", ""), f"{path}/type"),
+            name=self.text(given.get("name", ""), f"{path}/name"),
+            protocols=self.items(given.get("protocols", ()), f"{path}/protocols", self.text),
+        )
+
+    def config(self, value: object, path: str) -> dict[str, Any]:
+        if not isinstance(value, Mapping):
+            self.wrong(path, f"expected a mapping, got {_kind(value)}")
+            return {}
+        try:
+            plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(value))
+        except (TypeError, ValueError, RecursionError) as error:
+            self.wrong(path, f"it has no form in JSON: {error}")
+            return {}
+        return plain
+
+
+def _kind(value: object) -> str:
+    names = {
+        dict: "a mapping",
+        list: "a list",
+        str: "text",
+        bool: "a truth value",
+        type(None): "nothing",
+    }
+    return names.get(
+        type(value), "a number" if isinstance(value, int | float) else type(value).__name__
+    )
