@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from caxton_core.errors import InvalidSetting
 from caxton_core.ports import Durability
+from caxton_core.resources import Limits
 from caxton_core.units import ByteSize, Duration
 from returns.result import Failure, Result, Success
 
@@ -33,7 +34,6 @@ from caxton_server.config_sources import (
     unreadable,
 )
 from caxton_server.config_values import (
-    Count,
     Port,
     Secret,
     assemble,
@@ -52,11 +52,22 @@ FLAGS: Mapping[str, str] = {
 }
 """The flags of `caxton serve` by the setting they override."""
 
-PlatformName: TypeAlias = Annotated[
-    str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$")
-]
 _PASSWORD = re.compile(r"(://[^/@:]*:)[^/@]*@")
-StorageUrl: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9+-]*:")]
+
+PlatformName: TypeAlias = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$",
+        description="1 to 63 of a-z, 0-9, dot and hyphen",
+    ),
+]
+StorageUrl: TypeAlias = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[a-z][a-z0-9+-]*:",
+        description="a URL such as sqlite:///caxton-data/caxton.db or memory:",
+    ),
+]
 
 
 class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,19 +97,6 @@ class StorageConfig(msgspec.Struct, frozen=True, kw_only=True):
         return Path(path or "caxton-data")
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What one agent may use when its manifest does not say."""
-
-    memory: ByteSize = ByteSize(16 * 1024 * 1024)
-    cpu_ms: Count = 50
-    time_ms: Count = 1000
-    message_size: ByteSize = ByteSize(256 * 1024)
-    state: ByteSize = ByteSize(1024 * 1024)
-    mailbox: Count = 1000
-    fan_out: Count = 100
-    conversations: Count = 1000
-
-
 class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Limits by name; `default` is what a manifest that sets none gets."""
 
@@ -108,8 +106,8 @@ class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True):
 class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How the node runs agents: `quantum` messages in a turn, memory of all guests together."""
 
-    workers: Count = 1
-    quantum: Count = 32
+    workers: int = 1
+    quantum: int = 32
     conversation_ttl: Duration = Duration(24 * 3_600_000)
     node_memory: ByteSize | None = None
     limits: LimitsConfig = LimitsConfig()
@@ -170,7 +168,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             value: Any = self
             for part in name.split("."):
                 value = getattr(value, part)
-            flat[name] = show(kind, value)
+            flat[name] = show(name, kind, value)
         flat["storage.url"] = _PASSWORD.sub(r"\1***@", self.storage.url)
         return flat
 

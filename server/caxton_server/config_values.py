@@ -16,7 +16,7 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 import msgspec
 import yaml
 from caxton_core.errors import InvalidSetting, InvalidValue
-from caxton_core.units import ByteSize, Duration
+from caxton_core.units import ByteSize, CpuMillis, Duration
 from returns.result import Failure, Result, Success
 
 from caxton_server.config_sources import Setting, Shape, nest
@@ -24,8 +24,7 @@ from caxton_server.config_sources import Setting, Shape, nest
 T = TypeVar("T", bound=msgspec.Struct)
 
 
-Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
-Port: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+Port: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=65535, description="a port, 0 to 65535")]
 
 
 class Secret:
@@ -96,10 +95,10 @@ def assemble(
     return msgspec.convert(nest(values), root, dec_hook=_pass_secret), problems
 
 
-def show(kind: Leaf, value: Any) -> Any:
+def show(name: str, kind: Leaf, value: Any) -> Any:
     """Return a value as people would write it: JSON values, sizes and durations with units, no secrets."""
     required, _ = _unwrap(kind)
-    if value is not None and required in (ByteSize, Duration):
+    if value is not None and required in (ByteSize, Duration) and not name.endswith("_ms"):
         return required.format(value)
     return msgspec.to_builtins(value, enc_hook=str)
 
@@ -132,17 +131,20 @@ def _read(setting: Setting, kind: Leaf) -> Result[Any, str]:
         return Success(Secret(value)) if isinstance(value, str) else Failure("expected text")
     if required is str and setting.text:
         return _convert(value, kind, strict=True)
-    if required in (ByteSize, Duration) and isinstance(value, str):
+    unitless = setting.name.endswith("_ms")
+    if required in (ByteSize, Duration) and isinstance(value, str) and not unitless:
         parsed: Result[int, InvalidValue] = required.parse(value)
         return parsed.alt(lambda wrong: wrong.detail)
-    if required is Duration:
+    if required is Duration and not unitless:
         return Failure("write a number and one of ms s m h d")
     if kind is Any:
         return _plain(value) if setting.text else Success(value)
     if setting.text and _is_a(required, tuple):
         parts = [part.strip() for part in value.strip("[] ").split(",")]
         return _convert([part for part in parts if part], kind, strict=False)
-    return _convert(value, kind, strict=not setting.text)
+    return _convert(value, kind, strict=not setting.text).bind(
+        lambda read: _counted(read, required)
+    )
 
 
 _NOTHING = frozenset({"", "off", "none", "null"})
@@ -153,7 +155,26 @@ def _convert(value: Any, kind: Leaf, *, strict: bool) -> Result[Any, str]:
         return Success(msgspec.convert(value, kind, strict=strict))
     except msgspec.ValidationError as error:
         text = str(error).replace("`", "")
-        return Failure(f"{text[0].lower()}{text[1:]}")
+        return Failure(_expected(kind) or f"{text[0].lower()}{text[1:]}")
+
+
+def _expected(kind: Leaf) -> str | None:
+    """Say what a type wants, where its annotation has words for it."""
+    required, optional = _unwrap(kind)
+    if _is_a(required, typing.Literal):
+        return f"expected one of {', '.join(typing.get_args(required))}"
+    for note in getattr(required, "__metadata__", ()):
+        if isinstance(note, msgspec.Meta) and note.description:
+            return f"expected {note.description}{', or off' if optional else ''}"
+    return None
+
+
+def _counted(value: Any, kind: Leaf) -> Result[Any, str]:
+    """Refuse negative sizes, and counts of less than 1."""
+    least = {int: 1, CpuMillis: 1, Duration: 1, ByteSize: 0}.get(kind)
+    if least is not None and value < least:
+        return Failure(f"expected a number of at least {least}, got {value}")
+    return Success(value)
 
 
 def _plain(text: str) -> Result[Any, str]:
