@@ -1,0 +1,376 @@
+"""Judge every message of a conversation, purely: values in, values out (fipa.md 4 and 5).
+
+The operations, all keyword-only after the values they work on; parties are full lower-case addresses:
+
+    judge_unopened(protocols, *, performative, protocol_given, conversation_id) -> Protocol | Rejection | None
+    open_conversation(protocol, *, id, initiator, participants, performative, message_id, now, reply_with=None,
+        reply_by_ms=None, reply_to=(), expires_at=None) -> Admission | Rejection
+    admit(protocol, conversation, *, performative, sender, message_id, now, receivers=(), reply_with=None,
+        in_reply_to=None, reply_by_ms=None, reply_to=(), protocol_given=None, platform="", about=None)
+        -> Admission | Rejection
+    fire_timers(protocol, conversation, *, now) -> Conversation      # the same object when nothing was due
+    fail_leg(protocol, conversation, leg, *, now) -> Conversation    # AMS failure about a message to that leg
+    state(protocol, conversation) -> str ; outcome(...) -> str | None ; phase(...) -> Phase
+
+Rules:
+- the first failing test of 4.2 rejects, and a rejected message changes nothing; deadlines that were due before it
+  are fired all the same, and then `Rejection.conversation` is the value to keep;
+- `next_deadline` is when to call `fire_timers` next: once now is later than it. It may be too early, never too late;
+- a multicast is judged for all its legs before any leg moves;
+- one row of the protocol's table per message and leg: no transition is written in this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from caxton_core.conversations_cancels import answer_cancel, begin_cancel
+from caxton_core.conversations_outcomes import general_outcome, outcome, phase, state
+from caxton_core.conversations_protocols import Protocol
+from caxton_core.conversations_rounds import play, shut
+from caxton_core.conversations_timers import earliest, fail_leg, fire_timers
+from caxton_core.conversations_values import (
+    LIMIT,
+    NOT_UNDERSTOOD,
+    OUTCOMES,
+    Admission,
+    Cancel,
+    Conversation,
+    Floor,
+    Leg,
+    Phase,
+    Reason,
+    Rejection,
+)
+from caxton_core.conversations_verdicts import (
+    BAD_IN_REPLY_TO,
+    FULL,
+    LEG_CLOSED,
+    NOT_A_PARTY,
+    OUT_OF_SEQUENCE,
+    TERMINATED,
+    UNKNOWN_CONVERSATION,
+    UNKNOWN_PROTOCOL,
+    WRONG_PROTOCOL,
+    WRONG_RECEIVER,
+)
+
+__all__ = [
+    "LIMIT", "OUTCOMES", "Admission", "Cancel", "Conversation", "Floor", "Leg", "Phase", "Protocol", "Reason",
+    "Rejection", "admit", "fail_leg", "fire_timers", "general_outcome", "judge_unopened", "open_conversation",
+    "outcome", "phase", "state",
+]  # fmt: skip
+
+# fipa.md 4.3: these acts of the initiator answer something; its others may omit in-reply-to.
+_ANSWERS: Final = frozenset(
+    ("accept-proposal", "reject-proposal", "propose", NOT_UNDERSTOOD, "agree", "refuse", "failure")
+)
+# fipa.md 4.2: acts that make no sense without a conversation.
+_NEED_CONVERSATION: Final = frozenset(
+    ("agree", "refuse", "accept-proposal", "reject-proposal", "cancel")
+)
+
+
+def judge_unopened(
+    protocols: Mapping[str, Protocol],
+    *,
+    performative: str,
+    protocol_given: str | None,
+    conversation_id: str | None,
+) -> Protocol | Rejection | None:
+    """Judge a message whose conversation-id is absent or not in use.
+
+    Returns the protocol to open (`protocols` is keyed by every name and alias), a rejection, or None: traffic
+    without a protocol, that no engine is asked about.
+    """
+    if protocol_given is None:
+        return UNKNOWN_CONVERSATION if performative in _NEED_CONVERSATION else None
+    protocol = protocols.get(protocol_given)
+    if protocol is None:
+        return UNKNOWN_PROTOCOL
+    if performative in protocol.openers:
+        return protocol
+    return UNKNOWN_CONVERSATION if conversation_id is None else OUT_OF_SEQUENCE
+
+
+def open_conversation(
+    protocol: Protocol,
+    *,
+    id: str,
+    initiator: str,
+    participants: Iterable[str],
+    performative: str,
+    message_id: str,
+    now: int,
+    reply_with: str | None = None,
+    reply_by_ms: int | None = None,
+    reply_to: tuple[str, ...] = (),
+    expires_at: int | None = None,
+) -> Admission | Rejection:
+    """Open a conversation with the sender of an opening act as its initiator."""
+    move = protocol.openers.get(performative)
+    names = tuple(dict.fromkeys(participants))
+    if move is None or not names or initiator in names or (protocol.single and len(names) > 1):
+        return OUT_OF_SEQUENCE
+    floor: Floor | None = None
+    if protocol.rounds is not None:
+        floor = protocol.rounds.open(performative, reply_by_ms)
+    leg = Leg(
+        move.target,
+        message_id,
+        reply_with,
+        deadline=reply_by_ms if move.timed and floor is None else None,
+        reply_to=reply_to,
+    )
+    legs = dict.fromkeys(names, leg)
+    conversation = Conversation(
+        id,
+        protocol.name,
+        initiator,
+        now,
+        expires_at,
+        legs,
+        1,
+        len(names),
+        earliest({"": leg}, floor, expires_at),
+        floor,
+    )
+    return Admission(conversation, names)
+
+
+def admit(
+    protocol: Protocol,
+    conversation: Conversation,
+    *,
+    performative: str,
+    sender: str,
+    message_id: str,
+    now: int,
+    receivers: tuple[str, ...] = (),
+    reply_with: str | None = None,
+    in_reply_to: str | None = None,
+    reply_by_ms: int | None = None,
+    reply_to: tuple[str, ...] = (),
+    protocol_given: str | None = None,
+    platform: str = "",
+    about: str | None = None,
+) -> Admission | Rejection:
+    """Judge a message of an opened conversation and say what the conversation is after it.
+
+    Args:
+        receivers: of the initiator, none means every open leg; of a participant, the initiator.
+        platform: this node's, whose AMS may speak in every conversation.
+        about: of an AMS failure, the party that the failed message was addressed to.
+    """
+    bound = conversation.next_deadline
+    if bound is not None and bound < now:
+        fired = fire_timers(protocol, conversation, now=now)
+        verdict = admit(
+            protocol,
+            fired,
+            performative=performative,
+            sender=sender,
+            message_id=message_id,
+            now=now,
+            receivers=receivers,
+            reply_with=reply_with,
+            in_reply_to=in_reply_to,
+            reply_by_ms=reply_by_ms,
+            reply_to=reply_to,
+            protocol_given=protocol_given,
+            platform=platform,
+            about=about,
+        )
+        if type(verdict) is Rejection:
+            return Rejection(verdict.reason, verdict.detail, fired)
+        return verdict
+    if protocol_given is not None and protocol_given not in protocol.names:
+        return WRONG_PROTOCOL
+    legs = conversation.legs
+    leg = legs.get(sender)
+    if leg is None:
+        if sender == conversation.initiator:
+            return _admit_initiator(
+                protocol, conversation, performative, message_id, receivers, reply_with, in_reply_to,
+                reply_by_ms, reply_to,
+            )  # fmt: skip
+        return _admit_ams(
+            protocol, conversation, performative, sender, receivers, platform, about, now
+        )
+    open_legs = conversation.open_legs
+    if not open_legs:
+        return TERMINATED
+    cancel = leg.cancel
+    for receiver in receivers:
+        if (
+            receiver != conversation.initiator
+            and receiver not in leg.reply_to
+            and (cancel is None or receiver not in cancel.reply_to)
+        ):
+            return WRONG_RECEIVER
+    moves = protocol.by_participant.get(leg.state)
+    if moves is None:
+        return LEG_CLOSED
+    if cancel is not None and in_reply_to is not None and in_reply_to in (cancel.token, cancel.id):
+        return answer_cancel(protocol, conversation, sender, performative, receivers, now)
+    if in_reply_to != leg.asked_token and in_reply_to != leg.asked_id:
+        return BAD_IN_REPLY_TO
+    floor = conversation.floor
+    if floor is not None:
+        return play(
+            protocol, conversation, "participant", performative, (sender,),
+            receivers or (conversation.initiator,), message_id, reply_with, reply_by_ms, reply_to,
+        )  # fmt: skip
+    move = moves.get(performative)
+    if move is None:
+        return OUT_OF_SEQUENCE
+    messages = conversation.messages
+    if messages >= LIMIT:
+        return FULL
+    legs = legs.copy()
+    if move.closes:
+        open_legs -= 1
+        if not open_legs:
+            bound = None
+        legs[sender] = Leg(move.target, None, None, None, None, None, move.mark or leg.mark)
+    else:
+        deadline = reply_by_ms if move.timed else None
+        if cancel is not None:
+            cancel = Cancel(cancel.token, cancel.id, deadline, cancel.reply_to)
+            deadline = leg.deadline
+        elif deadline is not None and (bound is None or deadline < bound):
+            bound = deadline
+        legs[sender] = Leg(
+            move.target, leg.asked_id, leg.asked_token, message_id, reply_with, deadline,
+            move.mark or leg.mark, leg.reply_to, cancel,
+        )  # fmt: skip
+    return Admission(
+        Conversation(
+            conversation.id, conversation.protocol, conversation.initiator, conversation.opened_at,
+            conversation.expires_at, legs, messages + 1, open_legs, bound, None,
+        ),
+        receivers or (conversation.initiator,),
+    )  # fmt: skip
+
+
+def _admit_initiator(
+    protocol: Protocol,
+    conversation: Conversation,
+    performative: str,
+    message_id: str,
+    receivers: tuple[str, ...],
+    reply_with: str | None,
+    in_reply_to: str | None,
+    reply_by: int | None,
+    reply_to: tuple[str, ...],
+) -> Admission | Rejection:
+    open_legs = conversation.open_legs
+    if not open_legs:
+        return TERMINATED
+    legs = conversation.legs
+    table = protocol.by_initiator
+    if not receivers:
+        receivers = tuple(name for name, leg in legs.items() if leg.state in table)
+    elif len(receivers) > 1:
+        receivers = tuple(dict.fromkeys(receivers))
+    for name in receivers:
+        if name not in legs:
+            return NOT_A_PARTY
+    for name in receivers:
+        if legs[name].state not in table:
+            return LEG_CLOSED
+    if in_reply_to is not None or performative in _ANSWERS:
+        for name in receivers:
+            leg = legs[name]
+            if in_reply_to != leg.told_token and in_reply_to != leg.told_id:
+                return BAD_IN_REPLY_TO
+    for name in receivers:
+        if legs[name].cancel is not None:
+            return OUT_OF_SEQUENCE
+    messages = conversation.messages
+    if performative == "cancel":
+        if messages >= LIMIT:
+            return FULL
+        return begin_cancel(conversation, receivers, message_id, reply_with, reply_by, reply_to)
+    if conversation.floor is not None:
+        return play(
+            protocol, conversation, "initiator", performative, receivers, receivers, message_id, reply_with,
+            reply_by, reply_to,
+        )  # fmt: skip
+    move = None
+    for name in receivers:
+        leg = legs[name]
+        move = table[leg.state].get(performative)
+        if move is None or (move.answered and leg.told_id is None):
+            return OUT_OF_SEQUENCE
+        if move.bar is not None and move.bar(conversation):
+            return OUT_OF_SEQUENCE
+    if messages >= LIMIT:
+        return FULL
+    legs = legs.copy()
+    bound = conversation.next_deadline
+    awarded: tuple[str, ...] = ()
+    for name in receivers:
+        leg = legs[name]
+        move = table[leg.state][performative]
+        if move.closes:
+            open_legs -= 1
+            legs[name] = Leg(move.target, None, None, None, None, None, move.mark or leg.mark)
+            continue
+        if move.timed and reply_by is not None:
+            deadline = reply_by
+            if bound is None or deadline < bound:
+                bound = deadline
+        else:
+            deadline = None
+        legs[name] = Leg(
+            move.target, message_id, reply_with, leg.told_id, leg.told_token, deadline,
+            move.mark or leg.mark, reply_to,
+        )  # fmt: skip
+    if move is not None:
+        if move.mark == "awarded":
+            awarded = receivers
+        if move.sweep is not None:
+            legs, open_legs = shut(legs, open_legs, move.sweep)
+    return Admission(
+        Conversation(
+            conversation.id, conversation.protocol, conversation.initiator, conversation.opened_at,
+            conversation.expires_at, legs, messages + 1, open_legs, bound if open_legs else None, None,
+        ),
+        receivers,
+        awarded,
+    )  # fmt: skip
+
+
+def _platform(name: str) -> str:
+    return name.rpartition("@")[2]
+
+
+def _admit_ams(
+    protocol: Protocol,
+    conversation: Conversation,
+    performative: str,
+    sender: str,
+    receivers: tuple[str, ...],
+    platform: str,
+    about: str | None,
+    now: int,
+) -> Admission | Rejection:
+    concerned = conversation.legs if about is None else (about,)
+    if not sender.startswith("ams@") or (
+        sender[4:] != platform and sender[4:] not in map(_platform, concerned)
+    ):
+        return NOT_A_PARTY
+    if not conversation.open_legs:
+        return TERMINATED
+    leg = None if about is None else conversation.legs.get(about)
+    if leg is None and about is not None and about != conversation.initiator:
+        return NOT_A_PARTY
+    if leg is not None and leg.state in OUTCOMES:
+        return LEG_CLOSED
+    if performative != "failure" or about is None:
+        return OUT_OF_SEQUENCE
+    if leg is not None:
+        conversation = fail_leg(protocol, conversation, about, now=now)
+    return Admission(conversation, receivers or (conversation.initiator,))

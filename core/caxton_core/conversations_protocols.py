@@ -1,0 +1,164 @@
+"""A protocol as the engine reads it: the literal table of one leg, compiled for one look-up a message.
+
+Rules:
+- events are named `initiator:<act>`, `participant:<act>` and `timer:reply-by`; the openers leave `initial`;
+- a state whose name is a leg outcome (`OUTCOMES`) closes the leg; every other state but `initial` is open, and
+  the enum lists the open ones from the least advanced to the most;
+- a state with a `timer:reply-by` row is limited by the reply-by of the message that entered it; no other is;
+- not-understood, cancel, the AMS failure and the time-to-live are everybody's (fipa.md 4.4-4.6): no table has
+  them, the engine adds them;
+- what a table can't say is said by `marks`, `sweeps`, `bars`, `rule`, and for protocols whose state belongs to the
+  whole conversation (auctions) by `rounds`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any, TypeAlias
+from typing import Protocol as Port
+
+import msgspec
+
+from caxton_core.conversations_values import (
+    NOT_UNDERSTOOD,
+    OUTCOMES,
+    Conversation,
+    Floor,
+    Leg,
+)
+from caxton_core.tables import Table
+
+__all__ = ["Bar", "Ending", "Move", "Moves", "OutcomeRule", "Protocol", "Rounds", "Sweep"]
+
+Ending: TypeAlias = tuple[str, str]
+"""The terminal state and the outcome."""
+OutcomeRule: TypeAlias = Callable[[Mapping[str, Leg]], Ending]
+Bar: TypeAlias = Callable[[Conversation], bool]
+Moves: TypeAlias = dict[str, dict[str, "Move"]]
+
+
+class Sweep(msgspec.Struct, frozen=True):
+    """A move of one leg that also closes every other leg still in `source` (but a cancelling one)."""
+
+    event: str
+    source: StrEnum
+    target: StrEnum
+
+
+class Rounds(Port):
+    """The hooks of a protocol whose state is the conversation's, not the leg's."""
+
+    def open(self, act: str, reply_by: int | None, /) -> Floor:
+        """Begin: the floor after the opener."""
+
+    def move(
+        self, floor: Floor, legs: Mapping[str, Leg], event: str, parties: tuple[str, ...],
+        reply_by: int | None, /,
+    ) -> Floor | None:  # fmt: skip
+        """Judge an event that the leg rules let through; None when it is out of sequence."""
+
+    def drop(self, floor: Floor, party: str, /) -> Floor:
+        """Forget a party whose leg has closed (not called at the time-to-live)."""
+
+    def timeout(self, floor: Floor, /) -> Floor:
+        """Take note that the round's deadline has passed; the floor returned has none."""
+
+
+class Move(msgspec.Struct, frozen=True, gc=False):
+    """What one row does to a leg, ready to apply."""
+
+    target: str
+    closes: bool = False
+    timed: bool = False
+    mark: str = ""
+    sweep: tuple[str, str] | None = None
+    bar: Bar | None = None
+    answered: bool = False
+
+
+class Protocol:
+    """One interaction protocol: its names, its table, and the few things the table can't say.
+
+    Args:
+        name: the wire name; `aliases` are accepted on input.
+        table: the rows of one leg.
+        marks: event -> what the leg remembers ("awarded" also publishes an award).
+        sweeps: moves that close other legs.
+        bars: event -> a test of the conversation that forbids it.
+        rule: the outcome over the closed legs; None is the general rule of fipa.md 4.7.
+        rounds: hooks of a conversation-wide protocol.
+        single: exactly one participant.
+    """
+
+    __slots__ = (
+        "aliases", "by_initiator", "by_participant", "initial", "name", "names", "openers", "order", "rounds",
+        "rule", "single", "table",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        name: str,
+        table: Table[Any],
+        *,
+        aliases: tuple[str, ...] = (),
+        marks: Mapping[str, str] | None = None,
+        sweeps: tuple[Sweep, ...] = (),
+        bars: Mapping[str, Bar] | None = None,
+        rule: OutcomeRule | None = None,
+        rounds: Rounds | None = None,
+        single: bool = False,
+    ) -> None:
+        """Compile the table; a row that names an unknown kind of event is a ValueError."""
+        self.name, self.table, self.aliases = name, table, aliases
+        self.names = frozenset((name, *aliases))
+        self.rule, self.rounds, self.single = rule, rounds, single
+        self.initial = str(table.initial.value)
+        states = [str(state.value) for state in type(table.initial)]
+        self.order = {
+            state: rank
+            for rank, state in enumerate(states)
+            if state != self.initial and state not in OUTCOMES
+        }
+        self.openers: dict[str, Move] = {}
+        self.by_initiator: Moves = {state: {} for state in self.order}
+        self.by_participant: Moves = {state: {} for state in self.order}
+        self._compile(marks or {}, {s.event: s for s in sweeps}, bars or {})
+
+    def _compile(
+        self, marks: Mapping[str, str], sweeps: Mapping[str, Sweep], bars: Mapping[str, Bar]
+    ) -> None:
+        timed = {
+            str(source.value)
+            for row in self.table.rows
+            if row.event == "timer:reply-by"
+            for source in row.sources
+        }
+        for row in self.table.rows:
+            role, _, act = row.event.partition(":")
+            if role not in ("initiator", "participant", "timer"):
+                raise ValueError(f"{self.name}: {row.event!r} names no role")
+            if role == "timer":
+                continue
+            target = str(row.target.value)
+            sweep = sweeps.get(row.event)
+            move = Move(
+                target=target,
+                closes=target in OUTCOMES,
+                timed=target in timed,
+                mark=marks.get(row.event, ""),
+                sweep=(str(sweep.source.value), str(sweep.target.value)) if sweep else None,
+                bar=bars.get(row.event),
+            )
+            for source in row.sources:
+                if source == self.table.initial:
+                    self.openers[act] = move
+                else:
+                    moves = self.by_initiator if role == "initiator" else self.by_participant
+                    moves[str(source.value)][act] = move
+        # fipa.md 4.5: not-understood closes any open leg; the initiator's only where it has heard something.
+        for state in self.order:
+            self.by_participant[state][NOT_UNDERSTOOD] = Move(NOT_UNDERSTOOD, closes=True)
+            self.by_initiator[state][NOT_UNDERSTOOD] = Move(
+                NOT_UNDERSTOOD, closes=True, answered=True
+            )

@@ -1,0 +1,122 @@
+"""Deadlines of a conversation, and legs closed from outside it (fipa.md 4.4, 4.5).
+
+Rules:
+- a deadline fires when it is strictly earlier than now: a message exactly on it is in time;
+- in order of time; at equal times the cancel's reply-by, then legs, then the round, then the time-to-live;
+- the deadline of a cancelling leg is the cancel's own; the leg's is held in `Cancel.held` meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from caxton_core.conversations_protocols import Protocol
+from caxton_core.conversations_values import (
+    CANCELLED,
+    DONE,
+    EXPIRED,
+    FAILED,
+    OUTCOMES,
+    Conversation,
+    Floor,
+    Leg,
+)
+
+__all__ = ["earliest", "fail_leg", "fire_timers", "settled"]
+
+
+def earliest(legs: Mapping[str, Leg], floor: Floor | None, expires_at: int | None) -> int | None:
+    """Find the earliest deadline of a conversation that goes on."""
+    times = [leg.deadline for leg in legs.values() if leg.deadline is not None]
+    if floor is not None and floor.deadline is not None:
+        times.append(floor.deadline)
+    if expires_at is not None:
+        times.append(expires_at)
+    return min(times, default=None)
+
+
+def settled(
+    before: Conversation,
+    legs: dict[str, Leg],
+    open_legs: int,
+    floor: Floor | None,
+    messages: int,
+) -> Conversation:
+    """Make the value after any change, with its deadline found anew; an ended floor closes every leg."""
+    if floor is not None and floor.ended and open_legs:
+        legs = {
+            name: leg if leg.state in OUTCOMES else Leg(DONE, mark=leg.mark)
+            for name, leg in legs.items()
+        }
+        open_legs = 0
+    return Conversation(
+        before.id,
+        before.protocol,
+        before.initiator,
+        before.opened_at,
+        before.expires_at,
+        legs,
+        messages,
+        open_legs,
+        earliest(legs, floor, before.expires_at) if open_legs else None,
+        floor,
+    )
+
+
+def _due(conversation: Conversation, now: int) -> list[tuple[int, int, str]]:
+    due = [
+        (leg.deadline, 1 if leg.cancel is None else 0, name)
+        for name, leg in conversation.legs.items()
+        if leg.deadline is not None and leg.deadline < now
+    ]
+    floor, expires_at = conversation.floor, conversation.expires_at
+    if floor is not None and floor.deadline is not None and floor.deadline < now:
+        due.append((floor.deadline, 2, ""))
+    if expires_at is not None and expires_at < now:
+        due.append((expires_at, 3, ""))
+    due.sort(key=lambda entry: entry[:2])
+    return due
+
+
+def fire_timers(protocol: Protocol, conversation: Conversation, *, now: int) -> Conversation:
+    """Fire every deadline strictly earlier than now; the same object when none was due."""
+    if conversation.next_deadline is None or conversation.next_deadline >= now:
+        return conversation
+    legs, open_legs = conversation.legs.copy(), conversation.open_legs
+    floor, rounds = conversation.floor, protocol.rounds
+    for _, kind, name in _due(conversation, now):
+        if kind == 3:
+            for party, leg in legs.items():
+                if leg.state not in OUTCOMES:
+                    legs[party] = Leg(EXPIRED, mark=leg.mark)
+            open_legs = 0
+        elif kind == 2:
+            if floor is not None and rounds is not None:
+                floor = rounds.timeout(floor)
+        else:
+            legs[name] = Leg(EXPIRED if kind else CANCELLED, mark=legs[name].mark)
+            open_legs -= 1
+            if floor is not None and rounds is not None:
+                floor = rounds.drop(floor, name)
+        if not open_legs or (floor is not None and floor.ended):
+            break
+    return settled(conversation, legs, open_legs, floor, conversation.messages)
+
+
+def fail_leg(
+    protocol: Protocol, conversation: Conversation, leg: str, *, now: int
+) -> Conversation:
+    """Close a leg whose participant could not be reached or could not handle its message (AMS failure).
+
+    Timers fire first. A closed leg, an ended conversation or a stranger leaves the value as it is.
+    """
+    conversation = fire_timers(protocol, conversation, now=now)
+    old = conversation.legs.get(leg)
+    if old is None or not conversation.open_legs or old.state in OUTCOMES:
+        return conversation
+    legs = conversation.legs.copy()
+    legs[leg] = Leg(FAILED, mark=old.mark)
+    floor = conversation.floor
+    if floor is not None and protocol.rounds is not None:
+        floor = protocol.rounds.drop(floor, leg)
+    return settled(conversation, legs, conversation.open_legs - 1, floor, conversation.messages)
