@@ -11,6 +11,7 @@ The operations, all keyword-only after the values they work on; parties are full
     fire_timers(protocol, conversation, *, now) -> Conversation      # the same object when nothing was due
     fail_leg(protocol, conversation, leg, *, now) -> Conversation    # AMS failure about a message to that leg
     state(protocol, conversation) -> str ; outcome(...) -> str | None ; phase(...) -> Phase
+    leg_state(conversation, participant) -> str ; leg_outcome(conversation, participant) -> str | None
 
 Rules:
 - the first failing test of 4.2 rejects, and a rejected message changes nothing; deadlines that were due before it
@@ -25,14 +26,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from caxton_core.conversations_cancels import answer_cancel, begin_cancel
-from caxton_core.conversations_outcomes import general_outcome, outcome, phase, state
+from caxton_core.conversations_ams import admit_ams
+from caxton_core.conversations_cancels import answer_cancel
+from caxton_core.conversations_initiators import admit_initiator
+from caxton_core.conversations_outcomes import (
+    general_outcome,
+    leg_outcome,
+    leg_state,
+    outcome,
+    phase,
+    state,
+)
 from caxton_core.conversations_protocols import Protocol
-from caxton_core.conversations_rounds import play, shut
+from caxton_core.conversations_rounds import play
 from caxton_core.conversations_timers import earliest, fail_leg, fire_timers
 from caxton_core.conversations_values import (
     LIMIT,
-    NOT_UNDERSTOOD,
     OUTCOMES,
     Admission,
     Cancel,
@@ -47,7 +56,6 @@ from caxton_core.conversations_verdicts import (
     BAD_IN_REPLY_TO,
     FULL,
     LEG_CLOSED,
-    NOT_A_PARTY,
     OUT_OF_SEQUENCE,
     TERMINATED,
     UNKNOWN_CONVERSATION,
@@ -58,14 +66,10 @@ from caxton_core.conversations_verdicts import (
 
 __all__ = [
     "LIMIT", "OUTCOMES", "Admission", "Cancel", "Conversation", "Floor", "Leg", "Phase", "Protocol", "Reason",
-    "Rejection", "admit", "fail_leg", "fire_timers", "general_outcome", "judge_unopened", "open_conversation",
-    "outcome", "phase", "state",
+    "Rejection", "admit", "fail_leg", "fire_timers", "general_outcome", "judge_unopened", "leg_outcome",
+    "leg_state", "open_conversation", "outcome", "phase", "state",
 ]  # fmt: skip
 
-# fipa.md 4.3: these acts of the initiator answer something; its others may omit in-reply-to.
-_ANSWERS: Final = frozenset(
-    ("accept-proposal", "reject-proposal", "propose", NOT_UNDERSTOOD, "agree", "refuse", "failure")
-)
 # fipa.md 4.2: acts that make no sense without a conversation.
 _NEED_CONVERSATION: Final = frozenset(
     ("agree", "refuse", "accept-proposal", "reject-proposal", "cancel")
@@ -116,26 +120,18 @@ def open_conversation(
     floor: Floor | None = None
     if protocol.rounds is not None:
         floor = protocol.rounds.open(performative, reply_by_ms)
+    deadline = reply_by_ms if move.timed and floor is None else None
     leg = Leg(
-        move.target,
-        message_id,
-        reply_with,
-        deadline=reply_by_ms if move.timed and floor is None else None,
-        reply_to=reply_to,
-    )
-    legs = dict.fromkeys(names, leg)
+        move.target, message_id, reply_with, None, None, deadline, move.mark, reply_to
+    )  # fmt: skip
+    bound = expires_at if deadline is None else deadline
+    if floor is not None:
+        bound = earliest({}, floor, expires_at)
+    elif bound is not None and expires_at is not None and expires_at < bound:
+        bound = expires_at
     conversation = Conversation(
-        id,
-        protocol.name,
-        initiator,
-        now,
-        expires_at,
-        legs,
-        1,
-        len(names),
-        earliest({"": leg}, floor, expires_at),
-        floor,
-    )
+        id, protocol.name, initiator, now, expires_at, dict.fromkeys(names, leg), 1, len(names), bound, floor
+    )  # fmt: skip
     return Admission(conversation, names)
 
 
@@ -191,11 +187,11 @@ def admit(
     leg = legs.get(sender)
     if leg is None:
         if sender == conversation.initiator:
-            return _admit_initiator(
+            return admit_initiator(
                 protocol, conversation, performative, message_id, receivers, reply_with, in_reply_to,
                 reply_by_ms, reply_to,
             )  # fmt: skip
-        return _admit_ams(
+        return admit_ams(
             protocol, conversation, performative, sender, receivers, platform, about, now
         )
     open_legs = conversation.open_legs
@@ -252,125 +248,3 @@ def admit(
         ),
         receivers or (conversation.initiator,),
     )  # fmt: skip
-
-
-def _admit_initiator(
-    protocol: Protocol,
-    conversation: Conversation,
-    performative: str,
-    message_id: str,
-    receivers: tuple[str, ...],
-    reply_with: str | None,
-    in_reply_to: str | None,
-    reply_by: int | None,
-    reply_to: tuple[str, ...],
-) -> Admission | Rejection:
-    open_legs = conversation.open_legs
-    if not open_legs:
-        return TERMINATED
-    legs = conversation.legs
-    table = protocol.by_initiator
-    if not receivers:
-        receivers = tuple(name for name, leg in legs.items() if leg.state in table)
-    elif len(receivers) > 1:
-        receivers = tuple(dict.fromkeys(receivers))
-    for name in receivers:
-        if name not in legs:
-            return NOT_A_PARTY
-    for name in receivers:
-        if legs[name].state not in table:
-            return LEG_CLOSED
-    if in_reply_to is not None or performative in _ANSWERS:
-        for name in receivers:
-            leg = legs[name]
-            if in_reply_to != leg.told_token and in_reply_to != leg.told_id:
-                return BAD_IN_REPLY_TO
-    for name in receivers:
-        if legs[name].cancel is not None:
-            return OUT_OF_SEQUENCE
-    messages = conversation.messages
-    if performative == "cancel":
-        if messages >= LIMIT:
-            return FULL
-        return begin_cancel(conversation, receivers, message_id, reply_with, reply_by, reply_to)
-    if conversation.floor is not None:
-        return play(
-            protocol, conversation, "initiator", performative, receivers, receivers, message_id, reply_with,
-            reply_by, reply_to,
-        )  # fmt: skip
-    move = None
-    for name in receivers:
-        leg = legs[name]
-        move = table[leg.state].get(performative)
-        if move is None or (move.answered and leg.told_id is None):
-            return OUT_OF_SEQUENCE
-        if move.bar is not None and move.bar(conversation):
-            return OUT_OF_SEQUENCE
-    if messages >= LIMIT:
-        return FULL
-    legs = legs.copy()
-    bound = conversation.next_deadline
-    awarded: tuple[str, ...] = ()
-    for name in receivers:
-        leg = legs[name]
-        move = table[leg.state][performative]
-        if move.closes:
-            open_legs -= 1
-            legs[name] = Leg(move.target, None, None, None, None, None, move.mark or leg.mark)
-            continue
-        if move.timed and reply_by is not None:
-            deadline = reply_by
-            if bound is None or deadline < bound:
-                bound = deadline
-        else:
-            deadline = None
-        legs[name] = Leg(
-            move.target, message_id, reply_with, leg.told_id, leg.told_token, deadline,
-            move.mark or leg.mark, reply_to,
-        )  # fmt: skip
-    if move is not None:
-        if move.mark == "awarded":
-            awarded = receivers
-        if move.sweep is not None:
-            legs, open_legs = shut(legs, open_legs, move.sweep)
-    return Admission(
-        Conversation(
-            conversation.id, conversation.protocol, conversation.initiator, conversation.opened_at,
-            conversation.expires_at, legs, messages + 1, open_legs, bound if open_legs else None, None,
-        ),
-        receivers,
-        awarded,
-    )  # fmt: skip
-
-
-def _platform(name: str) -> str:
-    return name.rpartition("@")[2]
-
-
-def _admit_ams(
-    protocol: Protocol,
-    conversation: Conversation,
-    performative: str,
-    sender: str,
-    receivers: tuple[str, ...],
-    platform: str,
-    about: str | None,
-    now: int,
-) -> Admission | Rejection:
-    concerned = conversation.legs if about is None else (about,)
-    if not sender.startswith("ams@") or (
-        sender[4:] != platform and sender[4:] not in map(_platform, concerned)
-    ):
-        return NOT_A_PARTY
-    if not conversation.open_legs:
-        return TERMINATED
-    leg = None if about is None else conversation.legs.get(about)
-    if leg is None and about is not None and about != conversation.initiator:
-        return NOT_A_PARTY
-    if leg is not None and leg.state in OUTCOMES:
-        return LEG_CLOSED
-    if performative != "failure" or about is None:
-        return OUT_OF_SEQUENCE
-    if leg is not None:
-        conversation = fail_leg(protocol, conversation, about, now=now)
-    return Admission(conversation, receivers or (conversation.initiator,))

@@ -53,7 +53,11 @@ def begin_cancel(
         legs[name] = _rearmed(leg, reply_by, Cancel(token, message_id, leg.deadline, reply_to))
     return Admission(
         settled(
-            conversation, legs, conversation.open_legs, conversation.floor, conversation.messages + 1
+            conversation,
+            legs,
+            conversation.open_legs,
+            conversation.floor,
+            conversation.messages + 1,
         ),
         receivers,
     )

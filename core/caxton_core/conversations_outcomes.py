@@ -24,7 +24,7 @@ from caxton_core.conversations_values import (
     Phase,
 )
 
-__all__ = ["general_outcome", "outcome", "phase", "state"]
+__all__ = ["general_outcome", "leg_outcome", "leg_state", "outcome", "phase", "state"]
 
 _ALONE: Final[Mapping[str, Ending]] = {
     "done": (COMPLETED, "success"),
@@ -88,3 +88,19 @@ def phase(protocol: Protocol, conversation: Conversation) -> Phase:
     if conversation.open_legs:
         return "in-progress"
     return cast(Phase, _ending(protocol, conversation)[0])
+
+
+def leg_state(conversation: Conversation, participant: str) -> str:
+    """Name the state of one leg for display: `closed`, `cancelling`, or its table state."""
+    leg = conversation.legs[participant]
+    if leg.state in OUTCOMES:
+        return "closed"
+    if leg.cancel is not None:
+        return CANCELLING
+    return leg.state if conversation.floor is None else conversation.floor.state
+
+
+def leg_outcome(conversation: Conversation, participant: str) -> str | None:
+    """Name the outcome of one leg, None while it is open."""
+    leg = conversation.legs[participant]
+    return leg.state if leg.state in OUTCOMES else None

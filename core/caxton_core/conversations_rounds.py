@@ -53,7 +53,9 @@ def play(
     if floor is None or rounds is None:
         return OUT_OF_SEQUENCE
     mine = role == "participant"
-    move = (protocol.by_participant if mine else protocol.by_initiator)[floor.state].get(performative)
+    move = (protocol.by_participant if mine else protocol.by_initiator)[floor.state].get(
+        performative
+    )
     if move is None:
         return OUT_OF_SEQUENCE
     legs, open_legs = conversation.legs.copy(), conversation.open_legs

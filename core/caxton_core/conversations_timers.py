@@ -103,9 +103,7 @@ def fire_timers(protocol: Protocol, conversation: Conversation, *, now: int) -> 
     return settled(conversation, legs, open_legs, floor, conversation.messages)
 
 
-def fail_leg(
-    protocol: Protocol, conversation: Conversation, leg: str, *, now: int
-) -> Conversation:
+def fail_leg(protocol: Protocol, conversation: Conversation, leg: str, *, now: int) -> Conversation:
     """Close a leg whose participant could not be reached or could not handle its message (AMS failure).
 
     Timers fire first. A closed leg, an ended conversation or a stranger leaves the value as it is.
