@@ -1,0 +1,169 @@
+"""Connections to one SQLite file: one that writes, and a stack of idle ones that read.
+
+Rules:
+- A reader is lent for one query, so no read keeps the log from being checkpointed.
+- A caller sees no `sqlite3.Error`: it gets a storage error as a value, or `StorageFault` where no Result fits.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from caxton_core.errors import (
+    DatabaseTooNew,
+    StorageError,
+    StorageFault,
+    StorageFull,
+    StorageUnavailable,
+    Unreadable,
+)
+from caxton_core.ports import Durability
+from returns.result import Failure, Result, Success
+
+from caxton_plugins.storages.migrations import SCHEMA, migrate, version
+from caxton_plugins.storages.statements import Statement
+
+_SYNCHRONOUS: Mapping[Durability, str] = {"disk": "FULL", "process": "NORMAL", "memory": "OFF"}
+_BUSY_SECONDS = 5.0
+_DONE: Result[None, StorageError] = Success(None)
+_CLOSED = StorageUnavailable("it is closed")
+
+_FULL = frozenset({sqlite3.SQLITE_FULL})
+# A write that a quota or a limit on file sizes refuses is reported like this, not as SQLITE_FULL.
+_REFUSED = frozenset({sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE})
+_USELESS = frozenset(
+    {
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_AUTH,
+    }
+)
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+
+
+class Connections:
+    """Everything Caxton has open of the file `path`; safe to use from several threads."""
+
+    def __init__(self, path: Path, durability: Durability) -> None:
+        self.path = path
+        self._durability: Durability = durability
+        self._lock = threading.Lock()
+        self._writer: sqlite3.Connection | None = None
+        self._idle: list[sqlite3.Connection] = []
+        self._closed = True
+
+    def open(self) -> Result[None, StorageError]:
+        """Open the file for writing, creating or migrating the tables."""
+        try:
+            writer = self._connect()
+        except sqlite3.Error as error:
+            return Failure(self._error(error))
+        try:
+            refused = self._prepare(writer)
+        except sqlite3.Error as error:
+            refused = self._error(error)
+        if refused is not None:
+            writer.close()
+            return Failure(refused)
+        self._writer = writer
+        self._closed = False
+        return _DONE
+
+    def _prepare(self, writer: sqlite3.Connection) -> StorageError | None:
+        found = version(writer)
+        if found < 0:
+            return Unreadable(str(self.path), "it is another program's database")
+        if found > SCHEMA:
+            return DatabaseTooNew(str(self.path), found, SCHEMA)
+        if found == 0:
+            writer.execute("PRAGMA page_size = 16384")
+        writer.execute("PRAGMA journal_mode = WAL")
+        writer.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[self._durability]}")
+        writer.execute("PRAGMA wal_autocheckpoint = 1024")
+        writer.execute("PRAGMA cache_size = -32768")
+        migrate(writer, found)
+        # From here on a transaction begins by itself: fewer calls than by hand.
+        writer.isolation_level = "IMMEDIATE"
+        return None
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(
+            self.path,
+            timeout=_BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+        )
+
+    def close(self) -> None:
+        """Close every connection that is not lent; lent ones close when they come back."""
+        with self._lock:
+            self._closed = True
+            while self._idle:
+                self._idle.pop().close()
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+
+    def commit(self, statements: Sequence[Statement]) -> Result[None, StorageError]:
+        """Run statements as one transaction."""
+        with self._lock:
+            writer = self._writer
+            if writer is None:
+                return Failure(_CLOSED)
+            try:
+                for sql, values in statements:
+                    writer.execute(sql, values)
+                writer.commit()
+            except sqlite3.Error as error:
+                failed = self._error(error)
+                try:
+                    writer.rollback()
+                except sqlite3.Error as again:
+                    failed = self._error(again)
+                return Failure(failed)
+            return _DONE
+
+    def read(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run a query on a connection of its own."""
+        if self._closed:
+            raise StorageFault(_CLOSED)
+        try:
+            reader = self._idle.pop() if self._idle else self._reader()
+        except IndexError:  # another thread took the last one
+            reader = self._reader()
+        try:
+            return reader.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise StorageFault(self._error(error)) from error
+        finally:
+            if self._closed:
+                reader.close()
+            else:
+                self._idle.append(reader)
+
+    def _reader(self) -> sqlite3.Connection:
+        try:
+            reader = self._connect()
+            reader.execute("PRAGMA query_only = 1")
+        except sqlite3.Error as error:
+            raise StorageFault(self._error(error)) from error
+        return reader
+
+    def _error(self, error: sqlite3.Error) -> StorageError:
+        code = getattr(error, "sqlite_errorcode", 0)
+        primary = code & 0xFF
+        if primary in _FULL or code in _REFUSED:
+            return StorageFull(f"{self.path} can't grow ({error})")
+        if primary in _USELESS:
+            return Unreadable(str(self.path), str(error))
+        if primary in _BUSY:
+            return StorageUnavailable(f"another program holds {self.path} ({error})")
+        return StorageUnavailable(f"{self.path}: {error}")

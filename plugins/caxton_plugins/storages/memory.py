@@ -1,0 +1,206 @@
+"""The storage that keeps everything in this process: for tests, embedding and durability `memory`.
+
+Rules:
+- Nothing survives the process; what is acknowledged is acknowledged as `memory`.
+- Retention is bounded: the oldest groups go, with their index entries, when their blobs exceed `retention` bytes
+  (256 MiB); so do the oldest rows of `events` beyond `event_rows` (100,000). Other tables hold what they are given.
+- One lock guards all; iterators copy what they need under it and yield outside.
+"""
+
+from __future__ import annotations
+
+import bisect
+import builtins
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from struct import unpack
+from zlib import crc32
+
+from caxton_core.errors import Corrupt, StorageError, StorageFault
+from caxton_core.ports import TABLES, Durability, Group, IndexEntry, Row
+from returns.result import Result, Success
+
+RETENTION = 256 * 1024 * 1024
+EVENT_ROWS = 100_000
+_PAGE = 64
+
+
+class MemoryStorage:
+    """Groups in a queue, rows in dictionaries with a sorted list of keys beside them."""
+
+    name = "memory"
+    durability: Durability = "memory"
+
+    def __init__(self, *, retention: int = RETENTION, event_rows: int = EVENT_ROWS) -> None:
+        self._retention = retention
+        self._event_rows = event_rows
+        self._lock = threading.Lock()
+        self._groups: deque[Group] = deque()
+        self._bytes = 0
+        self._last = 0
+        self._ranges: deque[tuple[int, dict[str, list[int]]]] = deque()
+        self._indexed = 0
+        self._tables: dict[str, dict[str, Row]] = {name: {} for name in TABLES}
+        self._keys: dict[str, list[str]] = {name: [] for name in TABLES}
+        self._modules: dict[str, bytes] = {}
+
+    def open(self) -> Result[None, StorageError]:
+        """Do nothing: there is nothing to create."""
+        return Success(None)
+
+    def close(self) -> None:
+        """Do nothing: what was kept goes with the object."""
+
+    def append(self, groups: Sequence[Group], rows: Sequence[Row]) -> Result[None, StorageError]:
+        """Keep groups and rows; groups that are there already are passed over."""
+        with self._lock:
+            for group in groups:
+                if group.seq <= self._last:
+                    continue
+                if group.seq != self._last + 1:
+                    raise ValueError(f"group {group.seq} does not follow {self._last}")
+                self._groups.append(group)
+                self._last = group.seq
+                self._bytes += len(group.blob)
+            while self._bytes > self._retention and len(self._groups) > 1:
+                self._bytes -= len(self._groups.popleft().blob)
+            for row in rows:
+                self._put(row)
+        return _DONE
+
+    def _put(self, row: Row) -> None:
+        if not TABLES[row.table] >= tuple(row.columns) and set(row.columns) - set(
+            TABLES[row.table]
+        ):
+            raise KeyError(f"{row.table} has no column {set(row.columns) - set(TABLES[row.table])}")
+        table, keys = self._tables[row.table], self._keys[row.table]
+        if row.deleted:
+            if table.pop(row.key, None) is not None:
+                del keys[bisect.bisect_left(keys, row.key)]
+            return
+        if row.key not in table:
+            bisect.insort(keys, row.key)
+        table[row.key] = row
+        if row.table == "events" and len(keys) > self._event_rows + self._event_rows // 16:
+            for key in keys[: len(keys) - self._event_rows]:
+                del table[key]
+            del keys[: len(keys) - self._event_rows]
+
+    def index(self, entries: Sequence[IndexEntry], upto: int) -> Result[None, StorageError]:
+        """Keep index entries, and drop those that cover dropped groups only."""
+        part = {
+            entry.key: list(unpack(f"<{len(entry.groups) // 4}I", entry.groups))
+            for entry in entries
+        }
+        with self._lock:
+            if part:
+                self._ranges.append((max(numbers[-1] for numbers in part.values()), part))
+            self._indexed = max(self._indexed, upto)
+            oldest = self._groups[0].seq if self._groups else self._last + 1
+            while self._ranges and self._ranges[0][0] < oldest:
+                self._ranges.popleft()
+        return _DONE
+
+    def indexed_upto(self) -> int:
+        """Return the last group the index covers."""
+        return self._indexed
+
+    def find(self, key: str) -> list[int]:
+        """Return the numbers of the kept groups in which `key` occurs."""
+        with self._lock:
+            oldest = self._groups[0].seq if self._groups else self._last + 1
+            found = {n for _, part in self._ranges for n in part.get(key, ()) if n >= oldest}
+        return sorted(found)
+
+    def last_group(self) -> int:
+        """Return the number of the newest group."""
+        return self._last
+
+    def groups(self, after: int, upto: int | None = None) -> Iterator[Group]:
+        """Yield kept groups in order; those dropped meanwhile are skipped."""
+        while True:
+            with self._lock:
+                if not self._groups:
+                    return
+                start = max(after + 1 - self._groups[0].seq, 0)
+                page = list(islice(self._groups, start, start + _PAGE))
+            for group in page:
+                if upto is not None and group.seq > upto:
+                    return
+                yield _checked(group)
+            if not page:
+                return
+            after = page[-1].seq
+
+    def group(self, seq: int) -> Group | None:
+        """Return one group, None when it is not there any more."""
+        with self._lock:
+            if not self._groups or not self._groups[0].seq <= seq <= self._last:
+                return None
+            return _checked(self._groups[seq - self._groups[0].seq])
+
+    def groups_between(self, first_time: int, last_time: int) -> Iterator[Group]:
+        """Yield the kept groups that touch a span of time."""
+        for group in self.groups(0):
+            if group.first_time <= last_time and group.last_time >= first_time:
+                yield group
+
+    def get(self, table: str, key: str) -> Row | None:
+        """Return one row."""
+        return self._tables[table].get(key)
+
+    def list(
+        self,
+        table: str,
+        where: Mapping[str, str | int],
+        *,
+        after: str | None,
+        limit: int,
+        newest_first: bool = False,
+    ) -> builtins.list[Row]:
+        """Return rows in key order, beginning behind `after`."""
+        if unknown := set(where) - set(TABLES[table]):
+            raise KeyError(f"{table} has no column {unknown}")
+        with self._lock:
+            keys = self._keys[table]
+            if newest_first:
+                end = len(keys) if after is None else bisect.bisect_left(keys, after)
+                order = reversed(range(end))
+            else:
+                start = 0 if after is None else bisect.bisect_right(keys, after)
+                order = iter(range(start, len(keys)))
+            rows = (self._tables[table][keys[i]] for i in order)
+            wanted = where.items()
+            matching = (r for r in rows if all(r.columns.get(c) == value for c, value in wanted))
+            return builtins.list(islice(matching, limit))
+
+    def put_module(self, digest: str, data: bytes) -> Result[None, StorageError]:
+        """Keep a module's bytes."""
+        self._modules[digest] = data
+        return _DONE
+
+    def module(self, digest: str) -> bytes | None:
+        """Return a module's bytes."""
+        return self._modules.get(digest)
+
+    def delete_module(self, digest: str) -> Result[None, StorageError]:
+        """Forget a module's bytes."""
+        self._modules.pop(digest, None)
+        return _DONE
+
+    def size(self) -> int:
+        """Return the bytes of groups, row bodies and modules."""
+        with self._lock:
+            bodies = sum(len(r.body) for table in self._tables.values() for r in table.values())
+            return self._bytes + bodies + sum(map(len, self._modules.values()))
+
+
+_DONE: Result[None, StorageError] = Success(None)
+
+
+def _checked(group: Group) -> Group:
+    if crc32(group.blob) != group.checksum:
+        raise StorageFault(Corrupt(group.seq, "the checksum does not match"))
+    return group

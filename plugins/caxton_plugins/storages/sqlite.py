@@ -1,0 +1,165 @@
+"""The default storage: one SQLite file in WAL mode.
+
+Rules:
+- `disk` is synchronous=FULL (a commit is on the disk when it returns), `process` is NORMAL (survives kill -9, not a
+  power cut), `memory` is OFF.
+- Every group read is checked against its checksum.
+- While the interpreter is busy, its lock costs the writing thread up to a switch interval at each call of sqlite3:
+  so a commit is as few statements as possible, with many rows in one.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from struct import unpack
+from typing import Any
+
+from caxton_core.errors import StorageError
+from caxton_core.ports import TABLES, Durability, Group, IndexEntry, Row
+from returns.result import Result, Success
+
+from caxton_plugins.storages.connections import Connections
+from caxton_plugins.storages.models import PROJECTIONS, Blobs, Entries, Groups, Marks
+from caxton_plugins.storages.statements import (
+    insert_group,
+    put_blob,
+    put_entries,
+    put_mark,
+    put_rows,
+    to_group,
+    to_row,
+)
+
+_PAGE = 8
+"""Groups fetched by one query."""
+
+
+class SqliteStorage:
+    """Journal, index and tables in the file `path`."""
+
+    name = "sqlite"
+
+    def __init__(self, path: str | Path, *, durability: Durability = "disk") -> None:
+        self.path = Path(path)
+        self.durability: Durability = durability
+        self._db = Connections(self.path, durability)
+        self._last = 0
+
+    def open(self) -> Result[None, StorageError]:
+        """Open the file, creating or migrating the tables."""
+        opened = self._db.open()
+        if isinstance(opened, Success):
+            self._last = self._db.read("SELECT coalesce(max(seq), 0) FROM groups")[0][0]
+        return opened
+
+    def close(self) -> None:
+        """Close the file; reads fail from then on."""
+        self._db.close()
+
+    def append(self, groups: Sequence[Group], rows: Sequence[Row]) -> Result[None, StorageError]:
+        """Commit groups and rows in one transaction; groups that are there already are passed over."""
+        new = [group for group in groups if group.seq > self._last]
+        for number, group in enumerate(new, start=self._last + 1):
+            if group.seq != number:
+                raise ValueError(f"group {group.seq} does not follow {number - 1}")
+        done = self._db.commit([*map(insert_group, new), *put_rows(rows)])
+        if new and isinstance(done, Success):
+            self._last = new[-1].seq
+        return done
+
+    def index(self, entries: Sequence[IndexEntry], upto: int) -> Result[None, StorageError]:
+        """Store index entries that cover every group up to `upto`."""
+        return self._db.commit([*put_entries(entries), put_mark("indexed_upto", upto)])
+
+    def indexed_upto(self) -> int:
+        """Return the last group the index covers."""
+        found = self._ask(Marks.select(Marks.value).where(Marks.name == "indexed_upto"))
+        return int(found[0][0]) if found else 0
+
+    def find(self, key: str) -> list[int]:
+        """Return the numbers of the indexed groups in which `key` occurs."""
+        numbers: set[int] = set()
+        for (packed,) in self._ask(Entries.select(Entries.groups).where(Entries.key == key)):
+            numbers.update(unpack(f"<{len(packed) // 4}I", packed))
+        return sorted(numbers)
+
+    def last_group(self) -> int:
+        """Return the number of the newest group."""
+        return self._last
+
+    def groups(self, after: int, upto: int | None = None) -> Iterator[Group]:
+        """Yield groups in order, those committed meanwhile included."""
+        while True:
+            query = Groups.select().where(Groups.seq > after).order_by(Groups.seq).limit(_PAGE)
+            page = self._ask(query if upto is None else query.where(Groups.seq <= upto))
+            for values in page:
+                yield to_group(values)
+            if len(page) < _PAGE:
+                return
+            after = page[-1][0]
+
+    def group(self, seq: int) -> Group | None:
+        """Return one group."""
+        found = self._ask(Groups.select().where(Groups.seq == seq))
+        return to_group(found[0]) if found else None
+
+    def groups_between(self, first_time: int, last_time: int) -> Iterator[Group]:
+        """Yield the groups that touch a span of time, in order."""
+        longest = self._db.read("SELECT max(last_time - first_time) FROM groups")[0][0] or 0
+        query = Groups.select(Groups.seq).where(
+            Groups.last_time.between(first_time, last_time + longest),
+            Groups.first_time <= last_time,
+        )
+        for (seq,) in sorted(self._ask(query)):
+            group = self.group(seq)
+            if group is not None:
+                yield group
+
+    def get(self, table: str, key: str) -> Row | None:
+        """Return one row."""
+        model: Any = PROJECTIONS[table]
+        found = self._ask(model.select().where(model.key == key))
+        return to_row(table, found[0]) if found else None
+
+    def list(
+        self,
+        table: str,
+        where: Mapping[str, str | int],
+        *,
+        after: str | None,
+        limit: int,
+        newest_first: bool = False,
+    ) -> builtins.list[Row]:
+        """Return rows in key order, beginning behind `after`."""
+        if unknown := set(where) - set(TABLES[table]):
+            raise KeyError(f"{table} has no column {unknown}")
+        model: Any = PROJECTIONS[table]
+        query = model.select().order_by(model.key.desc() if newest_first else model.key)
+        for column, value in where.items():
+            query = query.where(getattr(model, column) == value)
+        if after is not None:
+            query = query.where(model.key < after if newest_first else model.key > after)
+        return [to_row(table, values) for values in self._ask(query.limit(limit))]
+
+    def put_module(self, digest: str, data: bytes) -> Result[None, StorageError]:
+        """Keep a module's bytes."""
+        return self._db.commit([put_blob(digest, data)])
+
+    def module(self, digest: str) -> bytes | None:
+        """Return a module's bytes."""
+        found = self._ask(Blobs.select(Blobs.data).where(Blobs.digest == digest))
+        return bytes(found[0][0]) if found else None
+
+    def delete_module(self, digest: str) -> Result[None, StorageError]:
+        """Forget a module's bytes."""
+        return self._db.commit([Blobs.delete().where(Blobs.digest == digest).sql()])
+
+    def size(self) -> int:
+        """Return the bytes of the file and its log."""
+        files = (self.path, self.path.with_name(f"{self.path.name}-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    def _ask(self, query: Any) -> builtins.list[tuple[Any, ...]]:
+        return self._db.read(*query.sql())
