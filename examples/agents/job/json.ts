@@ -1,0 +1,62 @@
+// Just enough JSON for ACL messages. The host has checked the text, so it is valid; values stay raw text.
+
+function isBlank(code: i32): bool {
+  return code == 32 || code == 10 || code == 13 || code == 9;
+}
+
+function skip(json: string, from: i32): i32 {
+  while (from < json.length && isBlank(json.charCodeAt(from))) from++;
+  return from;
+}
+
+/** The index after the value that begins at `from`. */
+function after(json: string, from: i32): i32 {
+  let depth = 0;
+  for (let i = from; i < json.length; i++) {
+    const code = json.charCodeAt(i);
+    if (code == 34) {
+      for (i++; i < json.length && json.charCodeAt(i) != 34; i++) if (json.charCodeAt(i) == 92) i++;
+      if (depth == 0) return i + 1;
+    } else if (code == 123 || code == 91) {
+      depth++;
+    } else if (code == 125 || code == 93) {
+      if (depth == 0) return i;
+      if (--depth == 0) return i + 1;
+    } else if (depth == 0 && (code == 44 || isBlank(code))) {
+      return i;
+    }
+  }
+  return json.length;
+}
+
+/** The raw value of an object's member, strings with their quotes; "" when absent. */
+export function member(object: string, name: string): string {
+  const key = '"' + name + '"';
+  let at = skip(object, 0) + 1;
+  while (true) {
+    const from = skip(object, at);
+    if (from >= object.length || object.charCodeAt(from) != 34) return "";
+    const until = after(object, from);
+    const value = skip(object, skip(object, until) + 1);
+    const end = after(object, value);
+    if (object.substring(from, until) == key) return object.substring(value, end);
+    at = skip(object, end) + 1;
+  }
+}
+
+/** The raw elements of an array. */
+export function elements(array: string): string[] {
+  const found: string[] = [];
+  let at = skip(array, 0) + 1;
+  while (true) {
+    const from = skip(array, at);
+    if (from >= array.length || array.charCodeAt(from) == 93) return found;
+    const end = after(array, from);
+    found.push(array.substring(from, end));
+    at = skip(array, end) + 1;
+  }
+}
+
+export function integer(object: string, name: string): i64 {
+  return I64.parseInt(member(object, name));
+}

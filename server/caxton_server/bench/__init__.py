@@ -1,0 +1,1 @@
+"""The benchmark: workloads through a whole node, beside the same on bare queues."""

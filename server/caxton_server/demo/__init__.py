@@ -1,0 +1,1 @@
+"""What the demo deploys: guests built from `examples/agents`, and job-shop instances."""
