@@ -48,7 +48,7 @@ class Table(Generic[S]):
     >>> table.fire(Door.OPEN, "close")
     <Success: shut>
     >>> str(table.fire(Door.SHUT, "close").failure())
-    "A door in state shut can't close (legal: nothing: the state is final)."
+    'The door is shut: close is not legal now (legal: nothing, it is final).'
     """
 
     __slots__ = ("_answers", "events", "initial", "name", "rows", "states")

@@ -49,8 +49,10 @@ class InvalidTransition(Problem, frozen=True):
     code = "invalid_transition"
 
     def __str__(self) -> str:
-        legal = ", ".join(self.allowed) or "nothing: the state is final"
-        return f"A {self.machine} in state {self.state} can't {self.event} (legal: {legal})."
+        legal = ", ".join(self.allowed) or "nothing, it is final"
+        return (
+            f"The {self.machine} is {self.state}: {self.event} is not legal now (legal: {legal})."
+        )
 
 
 class StartFailed(Problem, frozen=True):
