@@ -1,0 +1,153 @@
+"""The two engines for core modules: what each profile admits, and what a loaded module is.
+
+Rules:
+- A profile is a total list of switches: nothing depends on a default of wasmtime's.
+- Some combinations abort the process inside `wasm_engine_new_with_config`, so a profile is built in a child process
+  before it is first built here (`compiler.py`).
+- Both profiles: fuel on, no address space reserved (an idle agent costs its pages), Cranelift in one thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import importlib.metadata
+import json
+import platform
+import statistics
+import time
+from typing import TYPE_CHECKING, Final
+
+from wasmtime import Config, Engine, Linker, Module, _bindings
+
+from caxton_plugins.sandboxes.wasm import calls, imports, wasi
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from caxton_plugins.sandboxes.wasm.modules import Survey
+
+STACK: Final = 1 << 20  # host imports run Python on it, and running out of it aborts the process
+WASM_STACK: Final = 256 << 10  # what deep recursion of a guest may take of it
+TABLE_ELEMENTS: Final = 10_000
+SLICES_PER_MS: Final = 50  # a slice is some 20 us
+
+_OFF: Final = (
+    "relaxed_simd", "simd", "threads", "tail_call", "function_references", "gc", "multi_memory", "memory64",
+    "wide_arithmetic", "exceptions", "custom_page_sizes", "compact_imports", "stack_switching",
+    "component_model_async", "component_model",
+)  # fmt: skip
+
+_COMPILERS: Final = ("reference_types", "bulk_memory", "multi_value")
+"""What LLVM, Zig, Rust and AssemblyScript emit unasked. SIMD is not among it, and a rich source of compiler bugs."""
+
+PROFILES: Final[dict[str, dict[str, bool]]] = {
+    "strict": dict.fromkeys((*_OFF, *_COMPILERS), False),
+    "standard": {name: name in _COMPILERS for name in (*_OFF, *_COMPILERS)},
+}
+
+_NUMBERS: Final = {
+    "memory_reservation": 0,
+    "memory_guard_size": 0,
+    "memory_reservation_for_growth": 0,
+    "async_stack_size": STACK,
+    "max_wasm_stack": WASM_STACK,
+}
+_SWITCHES: Final = {
+    "consume_fuel": True,
+    "epoch_interruption": False,
+    "gc_support": False,
+    "shared_memory": False,
+    "debug_info": False,
+    "parallel_compilation": False,
+    "memory_may_move": True,
+}
+
+
+def config_for(profile: str) -> Config:
+    """Build the configuration of a profile."""
+    config = Config()
+    pointer = config.ptr()
+    for name, on in PROFILES[profile].items():
+        getattr(_bindings, f"wasmtime_config_wasm_{name}_set")(pointer, on)
+    for name, on in _SWITCHES.items():
+        getattr(_bindings, f"wasmtime_config_{name}_set")(pointer, on)
+    for name, number in _NUMBERS.items():
+        getattr(_bindings, f"wasmtime_config_{name}_set")(pointer, number)
+    return config
+
+
+@functools.cache
+def fingerprint(profile: str) -> str:
+    """Name everything compiled code depends on: wasmtime, machine and configuration."""
+    facts = [
+        importlib.metadata.version("wasmtime"),
+        platform.machine(),
+        platform.system(),
+        PROFILES[profile],
+        _SWITCHES,
+        _NUMBERS,
+    ]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+class Loaded:
+    """A compiled module, linked and ready to be instantiated any number of times."""
+
+    __slots__ = ("_module", "_pre", "engine", "entries", "memory_minimum", "pre", "survey")
+
+    def __init__(self, engine: ProfileEngine, path: Path, survey: Survey) -> None:
+        self.engine = engine
+        self.survey = survey
+        self.entries = ("memory", *(name for name in calls.ENTRIES if name in survey.exports))
+        self.memory_minimum = survey.memory_minimum
+        self._module = Module.deserialize_file(engine.engine, str(path))
+        self._pre = engine.linker.instantiate_pre(self._module)
+        self.pre = calls.address(self._pre)
+
+
+class ProfileEngine:
+    """An engine with its imports and its measure of CPU."""
+
+    def __init__(self, profile: str) -> None:
+        self.profile = profile
+        self.engine = Engine(config_for(profile))
+        self.address = calls.address(self.engine)
+        self.table_limit = TABLE_ELEMENTS
+        self.turn = imports.Turn()
+        self.linker = Linker(self.engine)
+        self._kept = [
+            *imports.link(self.linker, self.turn, "caxton", imports.CAXTON),
+            *imports.link(self.linker, self.turn, "wasi_snapshot_preview1", wasi.WASI),
+        ]
+        self.fuel_per_ms = _calibrate(self.engine)
+        self.slice_fuel = self.fuel_per_ms // SLICES_PER_MS
+
+
+_LOOP = """(module
+  (memory 1)
+  (func (export "run") (param i32) (local i32)
+    (loop
+      (local.set 1 (i32.add (i32.load (i32.and (local.get 0) (i32.const 65532))) (local.get 1)))
+      (i32.store (i32.and (local.get 1) (i32.const 65532)) (local.get 0))
+      (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))))"""
+_RUN_FUEL = 1_000_000
+
+
+def _calibrate(engine: Engine) -> int:
+    """Measure how much fuel a loop over memory burns in a millisecond: the median of short runs."""
+    from wasmtime import Func, Store, Trap
+
+    module = Module(engine, _LOOP)
+    rates = []
+    for _ in range(7):
+        store = Store(engine)
+        store.set_fuel(_RUN_FUEL)
+        run = Linker(engine).instantiate(store, module).exports(store)["run"]
+        assert isinstance(run, Func)
+        began = time.perf_counter()
+        with contextlib.suppress(Trap):  # it ends by running out of fuel
+            run(store, -1)
+        rates.append(_RUN_FUEL / (time.perf_counter() - began) / 1000)
+    return max(100_000, min(50_000_000, int(statistics.median(rates))))
