@@ -125,10 +125,9 @@ def read_text(text: str, source: str, shape: Shape) -> Read:
     >>> str(mistakes[0])
     'c.yaml:2:3: server.prot: unknown setting; did you mean server.port?'
     """
-    loader = yaml.SafeLoader(text)
-    walk = _Walk(source, shape, loader)
     try:
-        root = loader.get_single_node()
+        walk = _Walk(source, shape, yaml.SafeLoader(text))
+        root = walk.loader.get_single_node()
         if root is not None and not _is_null(root):
             walk.mapping("", root, 0)
     except yaml.MarkedYAMLError as error:
@@ -139,8 +138,6 @@ def read_text(text: str, source: str, shape: Shape) -> Read:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = str(error).splitlines()[0] if str(error) else "nested too deeply"
         return [], [unreadable(Origin(source), f"is no YAML: {reason}")]
-    finally:
-        loader.dispose()
     return walk.settings, walk.mistakes
 
 

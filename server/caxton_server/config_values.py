@@ -125,10 +125,15 @@ def _collect(name: str, kind: Leaf, found: dict[str, Leaf]) -> None:
 def _read(setting: Setting, kind: Leaf) -> Result[Any, str]:
     value = setting.value
     required, optional = _unwrap(kind)
-    if optional and (value in (None, False) or (setting.text and value.lower() in _NOTHING)):
+    if optional and required is not Secret and setting.text and value.lower() in _NOTHING:
+        return Success(None)
+    if optional and (value is None or value is False):
         return Success(None)
     if required is Secret:
-        return Success(Secret(value)) if isinstance(value, str) else Failure("expected text")
+        written = isinstance(value, str) and value.strip()
+        return (
+            Success(Secret(value.strip())) if written else Failure("expected text, and some of it")
+        )
     if required is str and setting.text:
         return _convert(value, kind, strict=True)
     unitless = setting.name.endswith("_ms")

@@ -1,0 +1,53 @@
+"""The exit codes, and the exceptions that end a command with one; contract.md section 5 fixes them."""
+
+from __future__ import annotations
+
+import enum
+from typing import IO, Any
+
+import click
+
+
+class Exit(enum.IntEnum):
+    """What the shell gets to know."""
+
+    OK = 0
+    FAILURE = 1
+    USAGE = 2
+    NOT_FOUND = 3
+    CONFLICT = 4
+    AUTH = 5
+    TIMEOUT = 6
+    INTERRUPTED = 130
+
+
+class Stopped(click.ClickException):
+    """Ends a command with a sentence on stderr and an exit code."""
+
+    def __init__(self, code: Exit, message: str) -> None:
+        super().__init__(message)
+        self.exit_code = code  # type: ignore[misc]  # ours differs from one instance to the next
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Say what was wrong, one `Error:` for all lines."""
+        from caxton_server.cli.printing import clean
+
+        click.echo(f"Error: {clean(self.message)}", file=file, err=True)
+
+
+def of_status(status: int) -> Exit:
+    """Return the exit code that an HTTP status stands for.
+
+    >>> of_status(404), of_status(504), of_status(422)
+    (<Exit.NOT_FOUND: 3>, <Exit.TIMEOUT: 6>, <Exit.FAILURE: 1>)
+    """
+    return {
+        401: Exit.AUTH,
+        403: Exit.AUTH,
+        404: Exit.NOT_FOUND,
+        408: Exit.TIMEOUT,
+        409: Exit.CONFLICT,
+        412: Exit.CONFLICT,
+        428: Exit.CONFLICT,
+        504: Exit.TIMEOUT,
+    }.get(status, Exit.FAILURE)
