@@ -1,0 +1,88 @@
+"""Conversations: opened by the server as initiator, listed, looked into, cancelled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from returns.result import Failure
+
+from caxton_server.rest import bodies, messages
+from caxton_server.rest.calls import BASE, MESSAGE_LIMIT, Answer, Body, Call, NoQuery, Reply
+from caxton_server.rest.queries import PageQuery, Text, open_cursor, seal_page
+
+LIST = "conversations"
+
+
+class ConversationSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the server is to open."""
+
+    protocol: str
+    participants: list[str]
+    content: Any = None
+    reply_by: str | None = None
+    select: dict[str, str] | None = None
+    wait: str | None = None
+    ttl: str | None = None
+
+
+BODY = Body(media={"application/json": ConversationSpec}, limit=MESSAGE_LIMIT)
+
+
+class ConversationsQuery(PageQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which conversations are wanted: in this state, of this protocol."""
+
+    state: Text | None = None
+    protocol: Text | None = None
+
+
+async def create(call: Call[NoQuery]) -> Reply:
+    """Open a conversation with the server as its initiator; with `wait`, answer when it has ended."""
+    body = bodies.decode(call.body, ConversationSpec)
+    if isinstance(body, Failure):
+        return body
+    spec = body.unwrap()
+    opened = await call.node.start_conversation(spec)
+    return opened.map(
+        lambda view: Answer(
+            view,
+            status=201 if spec.wait is None else 200,
+            headers={"Location": f"{BASE}/conversations/{view.id}"},
+        )
+    )
+
+
+async def index(call: Call[ConversationsQuery]) -> Reply:
+    """List conversations."""
+    query = call.query
+    position = open_cursor(LIST, query.cursor)
+    if isinstance(position, Failure):
+        return position
+    found = await call.node.conversations(
+        state=query.state, protocol=query.protocol, limit=query.limit, cursor=position.unwrap()
+    )
+    return found.map(lambda page: Answer(seal_page(LIST, page)))
+
+
+async def show(call: Call[NoQuery]) -> Reply:
+    """Show one conversation with its legs."""
+    return (await call.node.conversation(call.ref)).map(Answer)
+
+
+async def cancel(call: Call[NoQuery]) -> Reply:
+    """Ask the participants to end a conversation the server initiated."""
+    return (await call.node.cancel_conversation(call.ref)).map(Answer)
+
+
+async def index_messages(call: Call[PageQuery]) -> Reply:
+    """List the messages of one conversation."""
+    position = open_cursor(messages.LIST, call.query.cursor)
+    if isinstance(position, Failure):
+        return position
+    known = await call.node.conversation(call.ref)
+    if isinstance(known, Failure):
+        return known
+    found = await call.node.messages(
+        conversation_id=call.ref, limit=call.query.limit, cursor=position.unwrap()
+    )
+    return found.map(lambda page: Answer(seal_page(messages.LIST, page)))

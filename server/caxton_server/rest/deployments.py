@@ -1,0 +1,66 @@
+"""Deployments: the moves of agents to their versions, by a strategy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from caxton_core.errors import FieldError, NotImplementedYet
+from returns.result import Failure
+
+from caxton_server.rest import uploads
+from caxton_server.rest.calls import BASE, Answer, Call, NoQuery, Reply
+from caxton_server.rest.problems import InvalidRequest
+from caxton_server.rest.queries import PageQuery, open_cursor, seal_page
+
+LIST = "deployments"
+DIRECT = "direct"
+
+
+async def create(call: Call[NoQuery]) -> Reply:
+    """Move an agent to a version, by the strategy `direct` so far."""
+    upload = uploads.read(call)
+    if isinstance(upload, Failure):
+        return upload
+    found = upload.unwrap()
+    strategy = _strategy(found.strategy)
+    if strategy != DIRECT:
+        return Failure(NotImplementedYet(f"the strategy {strategy}"))
+    manifest = uploads.manifest_of(found, call.node.config)
+    if isinstance(manifest, Failure):
+        return manifest
+    wanted = manifest.unwrap()
+    if found.agent is not None and found.agent != wanted.name:
+        wrong = FieldError("/agent", f"the manifest is that of {wanted.name}")
+        return Failure(InvalidRequest("The body is not valid.", (wrong,)))
+    deployed = await call.node.deploy(wanted, found.module)
+    return deployed.map(
+        lambda view: Answer(
+            view.deployment,
+            status=202,
+            headers={"Location": f"{BASE}/deployments/{view.deployment.id}"},
+        )
+    )
+
+
+async def index(call: Call[PageQuery]) -> Reply:
+    """List deployments."""
+    position = open_cursor(LIST, call.query.cursor)
+    if isinstance(position, Failure):
+        return position
+    found = call.node.deployments(limit=call.query.limit, cursor=position.unwrap())
+    return found.map(lambda page: Answer(seal_page(LIST, page)))
+
+
+async def show(call: Call[NoQuery]) -> Reply:
+    """Show one deployment."""
+    return call.node.deployment(call.ref).map(Answer)
+
+
+def _strategy(given: Any) -> str:
+    """Return the name of a strategy: text, or the one key of an object (operations.md 1.6)."""
+    if given is None:
+        return DIRECT
+    if isinstance(given, dict) and len(given) == 1:
+        return str(next(iter(given)))
+    return given if isinstance(given, str) else msgspec.json.encode(given).decode()

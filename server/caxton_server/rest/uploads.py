@@ -1,0 +1,174 @@
+"""What `POST /agents` and `POST /deployments` take: a manifest, and perhaps its module.
+
+Four forms, one result: multipart parts, JSON with `manifest` and `module_base64`, a manifest alone
+in JSON, a manifest alone in YAML.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any, TypeAlias
+
+import msgspec
+import yaml
+from caxton_core.errors import FieldError, InvalidManifest, PayloadTooLarge
+from caxton_core.resources import Manifest
+from returns.result import Failure, Result, Success
+
+from caxton_server.config import Config
+from caxton_server.rest import bodies, multiparts
+from caxton_server.rest.calls import KIB, MODULE_LIMIT, PLAIN_LIMIT, Body, Call
+from caxton_server.rest.problems import InvalidRequest
+
+MANIFEST_LIMIT = 256 * KIB
+_MOST_VALUES = 10_000
+_YAML = ("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml")
+_PARTS = ("manifest", "module", "agent", "strategy")
+
+
+class UploadBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The JSON form: the manifest as an object or as text, the module in Base64."""
+
+    manifest: dict[str, Any] | str
+    module_base64: str | None = None
+    agent: str | None = None
+    strategy: Any = None
+
+
+class Upload(msgspec.Struct, frozen=True):
+    """A manifest, decoded but not yet checked, and what came with it."""
+
+    manifest: dict[str, Any]
+    module: bytes | None = None
+    agent: str | None = None
+    strategy: Any = None
+
+
+BODY = Body(
+    media={
+        "multipart/form-data": UploadBody,
+        "application/json": UploadBody,
+        **dict.fromkeys(_YAML, dict[str, Any]),
+    },
+    # Base64 makes 4 bytes of 3; the module itself is measured after decoding.
+    limit=MODULE_LIMIT * 4 // 3 + PLAIN_LIMIT,
+)
+
+UploadError: TypeAlias = InvalidRequest | PayloadTooLarge
+
+
+def manifest_of(upload: Upload, config: Config) -> Result[Manifest, InvalidManifest]:
+    """Check the manifest of an upload, with the node's own limits as defaults."""
+    return Manifest.parse(upload.manifest, defaults=config.runtime.limits.default)
+
+
+def read(call: Call[Any]) -> Result[Upload, UploadError]:
+    """Read an upload in whichever form it came."""
+    media = call.request.content_type
+    if media == "multipart/form-data":
+        return _multipart(call)
+    if media == "application/json" or (media not in _YAML and _is_object(call.body)):
+        return _json(call.body)
+    return _manifest(call.body).map(Upload)
+
+
+def _is_object(data: bytes) -> bool:
+    return data[:64].lstrip().startswith(b"{")
+
+
+def _json(data: bytes) -> Result[Upload, UploadError]:
+    fields = bodies.decode(data, dict[str, Any])
+    if isinstance(fields, Failure):
+        return fields
+    if "manifest" not in fields.unwrap():
+        return _manifest(data).map(Upload)
+    body = bodies.decode(data, UploadBody)
+    return body if isinstance(body, Failure) else _unpack(body.unwrap())
+
+
+def _unpack(body: UploadBody) -> Result[Upload, UploadError]:
+    module: bytes | None = None
+    if body.module_base64 is not None:
+        try:
+            module = base64.b64decode(body.module_base64, validate=True)
+        except (binascii.Error, ValueError):
+            wrong = FieldError("/module_base64", "is no Base64")
+            return Failure(InvalidRequest("The body is not valid.", (wrong,)))
+        if len(module) > MODULE_LIMIT:
+            return Failure(PayloadTooLarge("module", len(module), MODULE_LIMIT))
+    manifest: Result[dict[str, Any], UploadError] = (
+        _manifest(body.manifest.encode())
+        if isinstance(body.manifest, str)
+        else Success(body.manifest)
+    )
+    return manifest.map(lambda found: Upload(found, module, body.agent, body.strategy))
+
+
+def _multipart(call: Call[Any]) -> Result[Upload, UploadError]:
+    boundary = multiparts.boundary_of(call.request.headers["Content-Type"])
+    parts = multiparts.split(call.body, boundary)
+    return parts if isinstance(parts, Failure) else _from_parts(parts.unwrap())
+
+
+def _from_parts(parts: dict[str, multiparts.Part]) -> Result[Upload, UploadError]:
+    for name in parts:
+        if name not in _PARTS:
+            wrong = FieldError(f"/{name}", f"no such part; there are {', '.join(_PARTS)}")
+            return Failure(InvalidRequest("The multipart body is not valid.", (wrong,)))
+    if "manifest" not in parts:
+        wrong = FieldError("/manifest", "the part is missing")
+        return Failure(InvalidRequest("The multipart body is not valid.", (wrong,)))
+    module = parts["module"].data if "module" in parts else None
+    if module is not None and len(module) > MODULE_LIMIT:
+        return Failure(PayloadTooLarge("module", len(module), MODULE_LIMIT))
+    agent, strategy = (
+        parts[name].data.decode("utf-8", "replace").strip() if name in parts else None
+        for name in ("agent", "strategy")
+    )
+    return _manifest(parts["manifest"].data).map(
+        lambda found: Upload(found, module, agent, strategy)
+    )
+
+
+def _manifest(data: bytes) -> Result[dict[str, Any], UploadError]:
+    """Decode a manifest from JSON or YAML; aliases that multiply it are refused."""
+    if len(data) > MANIFEST_LIMIT:
+        return Failure(PayloadTooLarge("manifest", len(data), MANIFEST_LIMIT))
+    if _is_object(data):
+        # Most JSON is YAML, but not all of it, and it is read much faster.
+        plain = bodies.decode(data, dict[str, Any])
+        if isinstance(plain, Success):
+            return plain
+    try:
+        found = yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        counted = _count(found)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        return Failure(InvalidRequest(f"The manifest can't be read: {_short(error)}."))
+    if counted > _MOST_VALUES:
+        return Failure(InvalidRequest(f"The manifest has more than {_MOST_VALUES} values."))
+    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
+        return Failure(InvalidRequest("The manifest is no object."))
+    return Success(found)
+
+
+def _count(value: object, so_far: int = 0) -> int:
+    """Count the values in a document, each as often as it is referred to."""
+    so_far += 1
+    if so_far > _MOST_VALUES or not isinstance(value, dict | list):
+        return so_far
+    for item in value.values() if isinstance(value, dict) else value:
+        so_far = _count(item, so_far)
+        if so_far > _MOST_VALUES:
+            break
+    return so_far
+
+
+def _short(error: Exception) -> str:
+    """Say in one line what a YAML error says in many, with its place."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"{error.problem} at line {mark.line + 1}, column {mark.column + 1}"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return " ".join(str(error).split())

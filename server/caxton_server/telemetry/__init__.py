@@ -1,0 +1,1 @@
+"""Logs, trace ids and metrics: what the node tells its operators."""
