@@ -15,7 +15,7 @@ import ctypes
 import functools
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from wasmtime import _ffi
 
@@ -265,18 +265,21 @@ def new_trap(text: str) -> int:
     return trap
 
 
-class Slots(Protocol):
-    """The arguments of a host call, and its result: parameter i is at 2 * i, the result at 0."""
+Slots: TypeAlias = memoryview
+"""The arguments of a host call as u64, and its result: parameter i is at 2 * i, the result at 0."""
 
-    def __getitem__(self, index: int, /) -> int: ...
-
-    def __setitem__(self, index: int, value: int, /) -> None: ...
+_SLOTS_SIZE = 16 * 9  # no import has more parameters
 
 
-_callback = ctypes.CFUNCTYPE(
-    Pointer, Pointer, Pointer, ctypes.POINTER(ctypes.c_uint64), ctypes.c_size_t
-)
-Callback: TypeAlias = Callable[[object, object, Slots, int], "int | None"]
+def slots_at(address: int) -> Slots:
+    """Return the arguments of the host call that wasmtime is making."""
+    return _view_of(address, _SLOTS_SIZE, _WRITABLE).cast("Q")
+
+
+_callback = ctypes.CFUNCTYPE(Pointer, ctypes.c_byte, ctypes.c_byte, Pointer, ctypes.c_byte)
+"""Of environment, caller, arguments and their count only the arguments are wanted: the rest is read as one byte."""
+
+Callback: TypeAlias = Callable[[object, object, int, object], "int | None"]
 
 
 def define(linker: Linker, module: str, name: str, kind: FuncType, function: Callback) -> object:

@@ -1,7 +1,8 @@
 """One instance of a core module and its calls, each a row of slices.
 
 Rules:
-- A view of guest memory is used only after base and size were asked, since the last time the guest ran.
+- A view of guest memory is used only after its size was asked, since the last time the guest ran. wasmtime moves a
+  memory only when it grows, and a memory never shrinks: an unchanged size is an unchanged place.
 - Pointers and lengths from the guest are masked to u32 and checked against the size before any use.
 - After a fatal fault, or when a call is dropped half-way, the store is deleted and never used again.
 - `handle` is written out flat because it runs once per message; every other call is a script: a generator that yields
@@ -77,7 +78,6 @@ class WasmGuest:
         "_time_limit",
         "_turn",
         "alive",
-        "base",
         "context",
         "host",
         "host_calls",
@@ -87,6 +87,8 @@ class WasmGuest:
         "refusal",
         "size",
         "slice_began",
+        "slots",
+        "slots_at",
         "throttled",
         "view",
     )  # fmt: skip
@@ -109,8 +111,9 @@ class WasmGuest:
         self._held = 0.0
         self._deadline = -1
         self._final_fuel = 0
-        self.base = self.size = 0
-        self.view = NO_MEMORY
+        self.size = 0
+        self.view = self.slots = NO_MEMORY
+        self.slots_at = 0
         self.host_calls = self.logged = 0
         self.slice_began = 0.0
         self.throttled = False
@@ -150,19 +153,18 @@ class WasmGuest:
             return self._failed()
         if self.throttled:
             self._unthrottle()
-        context, memory = place.context, place.memory
-        base, size = memory_data(context, memory), memory_size(context, memory)
-        if size != self.size or base != self.base:
-            self.remap(base, size)
+        if memory_size(self.context, self.memory) != self.size:
+            self.look()
         code = slots[RESULT] & MASK
         if code == 0:
             return None
         if code != 1:
             return _agent_error("handle_message", code)
         at, length = _response(self.view, self._inbox)
-        if at + length > size:
+        if at + length > self.size:
             return Fault(
-                "bad-response", f"{length} bytes at {at} are outside the memory of {size} bytes"
+                "bad-response",
+                f"{length} bytes at {at} are outside the memory of {self.size} bytes",
             )
         if length > self.largest:
             return Fault(
@@ -232,10 +234,12 @@ class WasmGuest:
 
     # For the imports
 
-    def remap(self, base: int, size: int) -> None:
-        """Take a new view: the memory grew, and may have moved."""
-        self.base, self.size = base, size
-        self.view = view_of(base, size)
+    def look(self) -> None:
+        """Ask where the memory is, and take a new view when it grew."""
+        size = memory_size(self.context, self.memory)
+        if size != self.size:
+            self.size = size
+            self.view = view_of(memory_data(self.context, self.memory), size)
 
     def throttle(self) -> None:
         """End this slice at the guest's next instruction that counts fuel."""
@@ -255,7 +259,7 @@ class WasmGuest:
         self._future = place.instantiate(self._loaded.pre)
         yield
         place.find(present)
-        self._look()
+        self.look()
         if "_initialize" in present:
             yield from self._call(_INITIALIZE, results=0)
         if "caxton_abi_version" in present:
@@ -342,7 +346,7 @@ class WasmGuest:
             ONE if results else NONE, place.trap, place.error,
         )  # fmt: skip
         yield
-        self._look()
+        self.look()
 
     # Driving
 
@@ -406,13 +410,6 @@ class WasmGuest:
         self.throttled = False
         self._place.set_interval(self._slice_fuel)
 
-    def _look(self) -> None:
-        """Ask where the memory is now."""
-        context, memory = self._place.context, self._place.memory
-        base, size = memory_data(context, memory), memory_size(context, memory)
-        if size != self.size or base != self.base:
-            self.remap(base, size)
-
     def _failed(self) -> Outcome:
         """Turn the trap or error of the call that ended into a fault."""
         code, text = self._place.failed()
@@ -434,7 +431,7 @@ class WasmGuest:
         future, self._future = self._future, 0
         if future:
             drop(future)
-        self.base = self.size = 0
+        self.size = 0
         self._room = -1
         self._place.close()
 

@@ -22,8 +22,8 @@ from caxton_plugins.sandboxes.wasm.calls import (
     Callback,
     Slots,
     define,
-    memory_data,
     memory_size,
+    slots_at,
 )
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ def _type(parameters: str, result: str) -> FuncType:
 def bridge(turn: Turn, name: str, body: Body) -> Callback:
     """Wrap a body in what every host call needs: count, fresh view, time budget, and no way out for exceptions."""
 
-    def call(_env: object, _caller: object, slots: Slots, _count: int) -> int | None:
+    def call(_env: object, _caller: object, at: int, _count: object) -> int | None:
         guest = turn.guest
         assert guest is not None
         try:
@@ -205,10 +205,11 @@ def bridge(turn: Turn, name: str, body: Body) -> Callback:
                 return guest.refuse(
                     Fault("host-calls", f"more than {HOST_CALLS} host calls in a step")
                 )
-            context, memory = guest.context, guest.memory
-            base, size = memory_data(context, memory), memory_size(context, memory)
-            if size != guest.size or base != guest.base:
-                guest.remap(base, size)
+            if memory_size(guest.context, guest.memory) != guest.size:
+                guest.look()
+            if at != guest.slots_at:
+                guest.slots_at, guest.slots = at, slots_at(at)
+            slots = guest.slots
             body(guest, slots)
             if calls != 1 and _now() - guest.slice_began > HOST_TIME and not guest.throttled:
                 guest.throttle()
