@@ -214,6 +214,8 @@ class Storage(Protocol):
 
     name: str
     durability: Durability
+    blocks: bool
+    """False when its calls only touch memory: then the loop makes them itself."""
 
     def open(self) -> Result[None, StorageError]:
         """Create or migrate the tables."""

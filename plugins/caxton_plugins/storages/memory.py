@@ -31,6 +31,7 @@ class MemoryStorage:
     """Groups in a queue, rows in dictionaries with a sorted list of keys beside them."""
 
     name = "memory"
+    blocks = False
     durability: Durability = "memory"
 
     def __init__(self, *, retention: int = RETENTION, event_rows: int = EVENT_ROWS) -> None:

@@ -40,6 +40,7 @@ class SqliteStorage:
     """Journal, index and tables in the file `path`."""
 
     name = "sqlite"
+    blocks = True
 
     def __init__(self, path: str | Path, *, durability: Durability = "disk") -> None:
         self.path = Path(path)

@@ -1,0 +1,266 @@
+"""The journal: what happened, in order, committed in groups.
+
+Rules:
+- `append`, `put_row` and `after_image` are called on the loop's thread, inside a step; what they are given is never
+  changed afterwards. `flush` ends a turn: what was given since the last one is committed together, or not at all.
+- Records are encoded by `flush`, so that their size is known at once; after-images by the writer, once for each group.
+- With a storage that does not block there is no writer: a turn is committed when `flush` returns, and its records are
+  packed later, some hundred at a time or when somebody reads.
+- With durability `memory` nothing waits for the storage; it is only kept from falling behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from caxton_core.errors import Corrupt, StorageError, StorageFault, StorageUnavailable
+from returns.result import Failure, Result, Success
+
+from caxton_server.runtime.journal_groups import Batch, Codec, Turn, pack, unpack
+from caxton_server.runtime.journal_index import Index
+from caxton_server.runtime.journal_writer import Writer
+
+if TYPE_CHECKING:
+    from caxton_core.ports import Clock, Row, Storage
+
+MOST_BYTES = 64 * 1024 * 1024
+MOST_SECONDS = 2.0
+_PACK = 256
+_STOP_SECONDS = 5.0
+_IMAGE_BYTES = 512
+_ROW_BYTES = 128
+
+
+class Journal:
+    """Appends to one storage, whose only writer it is."""
+
+    def __init__(self, storage: Storage, *, clock: Clock, codec: Codec | None = None) -> None:
+        self.storage = storage
+        self.codec = codec or Codec()
+        self.position = 0
+        """How many changes were given so far."""
+        self.committed = 0
+        """Changes up to here may leave the node."""
+        self.failing: StorageError | None = None
+        """Why the last try to commit failed; None when it did not."""
+        self.on_commit: list[Callable[[int], None]] = []
+        """Called on the loop's thread with `committed` when it has grown."""
+        self._clock = clock
+        self._latest = 0
+        self._records: list[Any] = []
+        self._images: dict[str, Any] = {}
+        self._rows: dict[tuple[str, str], Row] = {}
+        self._flushed = 0
+        self._written = 0
+        self._pending: deque[tuple[int, int, float]] = deque()
+        self._pending_bytes = 0
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._tickets = 0
+        self._index: Index | None = None
+        self._writer: Writer | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    # Life
+
+    def open(self) -> Result[None, StorageError]:
+        """Open the storage and complete the index; blocks, so call it from a thread or before the loop runs."""
+        opened = self.storage.open()
+        if isinstance(opened, Failure):
+            return opened
+        try:
+            self._index = Index(self.storage)
+            for batch in self.recover(self.storage.indexed_upto(), images=False):
+                self._index.add(batch.seq, set(self.codec.keys(batch.records)))
+                if self._index.due:
+                    self._index.build()
+        except StorageFault as fault:
+            return Failure(fault.error)
+        return opened
+
+    def start(self) -> None:
+        """Begin to commit; called on the running loop."""
+        self._loop = asyncio.get_running_loop()
+        if self.storage.blocks:
+            self._writer = Writer(self.storage, self.index, self.codec, self._announce)
+            self._writer.start()
+
+    async def close(self) -> Result[None, StorageError]:
+        """Commit what is left and close the storage; fails when that can't be done for some seconds."""
+        self.flush()
+        done = True
+        if self._writer is not None:
+            done = await asyncio.to_thread(self._writer.stop, _STOP_SECONDS)
+            # The last announcements are on their way to this loop.
+            await asyncio.sleep(0)
+            self._writer = None
+        self.settle()
+        self._loop = None
+        self.storage.close()
+        for _, _, future in self._waiting:
+            future.cancel()
+        self._waiting.clear()
+        if done:
+            return Success(None)
+        return Failure(self.failing or StorageUnavailable("the last groups could not be committed"))
+
+    @property
+    def index(self) -> Index:
+        """The index; there is one once the journal is open."""
+        if self._index is None:
+            raise RuntimeError("the journal is not open")
+        return self._index
+
+    # The path of a message
+
+    def append(self, record: Any) -> int:
+        """Take a record: the position that `wait` and `committed` speak of."""
+        self._records.append(record)
+        self.position += 1
+        return self.position
+
+    def put_row(self, row: Row) -> int:
+        """Take a row to be committed with the records around it; in a group the last one for its key counts."""
+        self._rows[row.table, row.key] = row
+        self.position += 1
+        return self.position
+
+    def after_image(self, key: str, value: Any) -> int:
+        """Take a value of which only the last one in a group is kept."""
+        self._images[key] = value
+        self.position += 1
+        return self.position
+
+    def flush(self) -> None:
+        """End a turn: hand over what was given since the last one."""
+        if self.position == self._flushed:
+            return
+        self._flushed = self.position
+        writer = self._writer
+        if writer is None:
+            if self._rows:
+                self._take(self.storage.append((), list(self._rows.values())))
+                self._rows = {}
+            if len(self._records) >= _PACK or len(self._images) >= _PACK:
+                self._pack()
+            self._reach(self.position)
+            return
+        turn = self._turn()
+        size = len(turn.frame) + _IMAGE_BYTES * len(turn.images)
+        if turn.rows:
+            size += sum([_ROW_BYTES + len(row.body) for row in turn.rows.values()])
+        self._pending.append((turn.position, size, self._clock.monotonic()))
+        self._pending_bytes += size
+        writer.put(turn)
+        if self.storage.durability == "memory":
+            self._reach(self.position)
+
+    def _turn(self) -> Turn:
+        records, images, rows = self._records, self._images, self._rows
+        self._latest = max(self._latest, self._clock.time_ms())
+        first = min(self.codec.earliest(records), self._latest) if records else self._latest
+        frame = self.codec.encode(records) if records else b""
+        turn = Turn(self.position, frame, records, images, rows, first, self._latest)
+        self._records = []
+        if images:
+            self._images = {}
+        if rows:
+            self._rows = {}
+        return turn
+
+    # Commits
+
+    def _announce(self, position: int, failing: StorageError | None) -> None:
+        """Tell the loop how far the writer is; called on the writer's thread."""
+        if self._loop is not None:
+            # A loop that was closed under a node that was not stopped has nobody to tell.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._told, position, failing)
+
+    def _told(self, position: int, failing: StorageError | None) -> None:
+        self.failing = failing
+        pending = self._pending
+        while pending and pending[0][0] <= position:
+            self._pending_bytes -= pending.popleft()[1]
+        if position > self.committed:
+            self._reach(position)
+
+    def _reach(self, position: int) -> None:
+        self.committed = position
+        while self._waiting and self._waiting[0][0] <= position:
+            future = heapq.heappop(self._waiting)[2]
+            if not future.done():
+                future.set_result(None)
+        for callback in self.on_commit:
+            callback(position)
+
+    async def wait(self, position: int) -> None:
+        """Return when everything up to `position` is committed."""
+        if position <= self.committed:
+            return
+        if position > self._flushed:
+            self.flush()
+            if position <= self.committed:
+                return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._tickets += 1
+        heapq.heappush(self._waiting, (position, self._tickets, future))
+        await future
+
+    @property
+    def congested(self) -> bool:
+        """Whether so much is uncommitted that no more work should begin."""
+        pending = self._pending
+        return bool(pending) and (
+            self._pending_bytes > MOST_BYTES
+            or self._clock.monotonic() - pending[0][2] > MOST_SECONDS
+        )
+
+    # Reading
+
+    def settle(self) -> None:
+        """Make what is committed readable; called on the loop's thread before a read."""
+        self.flush()
+        if self._writer is None and (self._records or self._images):
+            self._pack()
+
+    def _pack(self) -> None:
+        turn = self._turn()
+        seq = self.storage.last_group() + 1
+        self._take(self.storage.append((pack(seq, (turn,), self.codec),), list(turn.rows.values())))
+        self.index.add(seq, set(self.codec.keys(turn.records)))
+        if self.index.due:
+            self.index.build()
+
+    def _take(self, done: Result[None, StorageError]) -> None:
+        self.failing = done.failure() if isinstance(done, Failure) else None
+
+    def recover(self, after: int = 0, *, images: bool = True) -> Iterator[Batch]:
+        """Yield the batches behind group `after`, or raise `StorageFault` where one is corrupt or missing."""
+        for group in self.storage.groups(after):
+            after += 1
+            if group.seq != after:
+                raise StorageFault(Corrupt(after, "it is missing"))
+            yield unpack(group, self.codec, images=images)
+
+    def find(self, key: str) -> list[int]:
+        """Return the numbers of the groups in which an index key occurs; any thread, after `settle`."""
+        return self.index.find(key)
+
+    def batches(
+        self, numbers: Iterator[int] | list[int], *, holding: bytes = b""
+    ) -> Iterator[Batch]:
+        """Yield the records of some groups, of frames that contain `holding`; any thread, after `settle`."""
+        for number in numbers:
+            group = self.storage.group(number)
+            if group is not None:
+                yield unpack(group, self.codec, images=False, holding=holding)
+
+    def around(self, first_time: int, last_time: int, *, holding: bytes = b"") -> Iterator[Batch]:
+        """Yield the records of the groups that touch a span of time; any thread, after `settle`."""
+        for group in self.storage.groups_between(first_time, last_time):
+            yield unpack(group, self.codec, images=False, holding=holding)

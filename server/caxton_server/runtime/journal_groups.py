@@ -1,0 +1,129 @@
+"""Groups: how journal records are packed into the blob of a group, and back.
+
+Rules:
+- A blob is a version byte, then frames of a u32 length (little-endian) and that many bytes: first the after-images,
+  then the records in order, one frame for each turn of the scheduler, so a reader can decode a part of a group and
+  other threads get their turn between frames.
+- What records are, and how they become bytes, is the business of the `Codec` that is passed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import attrgetter
+from struct import Struct
+from typing import Any
+from zlib import crc32
+
+import msgspec
+from caxton_core.errors import Corrupt, StorageFault
+from caxton_core.ports import Group, Row
+
+_VERSION = b"\x01"
+_LENGTH = Struct("<I")
+_time = attrgetter("time")
+
+
+def _no_keys(_records: Sequence[Any]) -> Iterable[str]:
+    return ()
+
+
+def _earliest(records: Sequence[Any]) -> int:
+    return int(min(map(_time, records)))
+
+
+class Codec(msgspec.Struct, frozen=True):
+    """What the journal must know about its records.
+
+    `keys` gives the index keys of some records at once; `earliest` the first time (epoch ms) at which an id in them
+    can have been made.
+    """
+
+    decode: Callable[[bytes | memoryview], list[Any]] = msgspec.msgpack.decode
+    decode_images: Callable[[bytes | memoryview], list[Any]] = msgspec.msgpack.decode
+    encode: Callable[[Sequence[Any]], bytes] = msgspec.msgpack.Encoder().encode
+    keys: Callable[[Sequence[Any]], Iterable[str]] = _no_keys
+    earliest: Callable[[Sequence[Any]], int] = _earliest
+
+
+class Turn(msgspec.Struct, frozen=True, gc=False):
+    """What one turn of the scheduler changed: the smallest thing that is committed or lost."""
+
+    position: int
+    frame: bytes
+    records: list[Any]
+    images: dict[str, Any]
+    rows: dict[tuple[str, str], Row]
+    first_time: int
+    last_time: int
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """A group read back; `images` are the last values given in it, one for each key."""
+
+    seq: int
+    first_time: int
+    last_time: int
+    records: list[Any]
+    images: list[Any]
+
+
+def pack(seq: int, turns: Sequence[Turn], codec: Codec) -> Group:
+    """Pack turns into a group."""
+    images: dict[str, Any] = {}
+    for turn in turns:
+        images.update(turn.images)
+    frames = [codec.encode(list(images.values())) if images else b""]
+    frames += [turn.frame for turn in turns if turn.records]
+    parts = [_VERSION]
+    for frame in frames:
+        parts.append(_LENGTH.pack(len(frame)))
+        parts.append(frame)
+    blob = b"".join(parts)
+    first = min([turn.first_time for turn in turns])
+    last = max([turn.last_time for turn in turns])
+    count = sum([len(turn.records) for turn in turns])
+    return Group(seq, first, last, count, crc32(blob), blob)
+
+
+def rows(turns: Sequence[Turn]) -> list[Row]:
+    """Collect the rows of some turns, the last one for each key."""
+    latest: dict[tuple[str, str], Row] = {}
+    for turn in turns:
+        latest.update(turn.rows)
+    return list(latest.values())
+
+
+def _frames(group: Group) -> Iterator[tuple[int, int]]:
+    """Yield where each frame of a blob begins and ends."""
+    blob, at = group.blob, 1
+    if blob[:1] != _VERSION:
+        raise StorageFault(Corrupt(group.seq, "it has a format this Caxton doesn't know"))
+    while at < len(blob):
+        if at + 4 > len(blob):
+            raise StorageFault(Corrupt(group.seq, "its last frame is cut off"))
+        (length,) = _LENGTH.unpack_from(blob, at)
+        start, at = at + 4, at + 4 + length
+        if at > len(blob):
+            raise StorageFault(Corrupt(group.seq, "its last frame is cut off"))
+        yield start, at
+
+
+def unpack(group: Group, codec: Codec, *, images: bool = True, holding: bytes = b"") -> Batch:
+    """Read a group back, the after-images only when asked for.
+
+    Only frames whose bytes contain `holding` are decoded.
+    """
+    view = memoryview(group.blob)
+    kept: list[Any] = []
+    records: list[Any] = []
+    try:
+        for number, (start, end) in enumerate(_frames(group)):
+            if number == 0:
+                if images and end > start:
+                    kept = codec.decode_images(view[start:end])
+            elif not holding or group.blob.find(holding, start, end) >= 0:
+                records += codec.decode(view[start:end])
+    except msgspec.MsgspecError as error:
+        raise StorageFault(Corrupt(group.seq, f"its records can't be read: {error}")) from error
+    return Batch(group.seq, group.first_time, group.last_time, records, kept)

@@ -1,0 +1,122 @@
+"""The journal's writer: a thread that commits whatever has gathered as soon as it is free.
+
+Rules:
+- Turns are committed in order; a group holds whole turns.
+- A group that can't be committed is tried again, unchanged, until it is in, or until the node stops.
+- A commit is announced when the group is durable and findable in the index.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from caxton_core.errors import StorageError, StorageUnavailable
+from returns.result import Failure, Result
+
+from caxton_server.runtime.journal_groups import Codec, Turn, pack, rows
+
+if TYPE_CHECKING:
+    from caxton_core.ports import Group, Row, Storage
+
+    from caxton_server.runtime.journal_index import Index
+
+_GROUP_BYTES = 4 * 1024 * 1024
+_IDLE_SECONDS = 0.25
+_FIRST_DELAY = 0.02
+_LONGEST_DELAY = 1.0
+
+
+class Writer:
+    """One thread; `announce(position, failing)` is called on it after each commit and each failure."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        index: Index,
+        codec: Codec,
+        announce: Callable[[int, StorageError | None], None],
+    ) -> None:
+        self._storage = storage
+        self._index = index
+        self._codec = codec
+        self._announce = announce
+        self._seq = storage.last_group()
+        self._position = 0
+        self._queue: queue.SimpleQueue[Turn | None] = queue.SimpleQueue()
+        self.put = self._queue.put
+        self._given_up = threading.Event()
+        self._ended = False
+        self._thread = threading.Thread(target=self._run, name="caxton-journal", daemon=True)
+
+    def start(self) -> None:
+        """Begin to commit."""
+        self._thread.start()
+
+    def stop(self, patience: float) -> bool:
+        """Commit what was put and end; False when that was not possible for so many seconds."""
+        self._queue.put(None)
+        self._thread.join(patience)
+        self._given_up.set()
+        self._thread.join(patience)
+        return self._ended
+
+    def _run(self) -> None:
+        stopping = False
+        while not stopping:
+            turns, stopping = self._gather()
+            if turns and not self._commit(turns):
+                return
+            if self._index.due or (self._index.pending and (stopping or not turns)):
+                self._try(self._index.build)
+        self._ended = True
+
+    def _gather(self) -> tuple[list[Turn], bool]:
+        """Wait for a turn, and take what has gathered behind it up to a group's size."""
+        try:
+            turn = self._queue.get(timeout=_IDLE_SECONDS if self._index.pending else None)
+            turns: list[Turn] = []
+            size = 0
+            while turn is not None:
+                turns.append(turn)
+                size += len(turn.frame)
+                if size >= _GROUP_BYTES:
+                    return turns, False
+                try:
+                    turn = self._queue.get_nowait()
+                except queue.Empty:
+                    return turns, False
+        except queue.Empty:
+            return [], False
+        return turns, True
+
+    def _commit(self, turns: list[Turn]) -> bool:
+        records = [record for turn in turns for record in turn.records]
+        changed = bool(records) or any(turn.images for turn in turns)
+        groups = [pack(self._seq + 1, turns, self._codec)] if changed else []
+        projected = rows(turns)
+        delay = _FIRST_DELAY
+        while isinstance(done := self._append(groups, projected), Failure):
+            self._announce(self._position, done.failure())
+            if self._given_up.wait(delay):
+                return False
+            delay = min(2 * delay, _LONGEST_DELAY)
+        if groups:
+            self._seq += 1
+            self._index.add(self._seq, set(self._codec.keys(records)))
+        self._position = turns[-1].position
+        self._announce(self._position, None)
+        return True
+
+    def _append(
+        self, groups: Sequence[Group], projected: Sequence[Row]
+    ) -> Result[None, StorageError]:
+        return self._try(lambda: self._storage.append(groups, projected))
+
+    def _try(self, call: Callable[[], Result[None, StorageError]]) -> Result[None, StorageError]:
+        try:
+            return call()
+        except Exception as error:  # noqa: BLE001 - a plugin's bug must not end the thread that all wait for
+            return Failure(StorageUnavailable(f"{type(error).__name__}: {error}"))
