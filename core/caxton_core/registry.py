@@ -138,8 +138,8 @@ def load(
     found += [(Plugin(name, blocked=name in block), it) for name, it in given.items()]
     manager = _manager(trace)
     for plugin, it in found:
-        if not plugin.blocked and (error := _register(manager, plugin.name, it)):
-            errors.append(error)
+        if not plugin.blocked and (wrong := _register(manager, plugin.name, it)):
+            errors.append(wrong)
     found = [
         (plugin, it) for plugin, it in found if plugin.blocked or manager.has_plugin(plugin.name)
     ]
