@@ -229,7 +229,9 @@ def admit(
         open_legs -= 1
         if not open_legs:
             bound = None
-        legs[sender] = Leg(move.target, None, None, None, None, None, move.mark or leg.mark)
+        legs[sender] = Leg(
+            move.target, None, None, None, None, None, move.mark or leg.mark, leg.reply_to
+        )
     else:
         deadline = reply_by_ms if move.timed else None
         if cancel is not None:

@@ -22,6 +22,7 @@ from caxton_core.conversations_values import (
     Conversation,
     Leg,
     Rejection,
+    closed,
 )
 from caxton_core.conversations_verdicts import FULL, OUT_OF_SEQUENCE
 
@@ -80,7 +81,7 @@ def answer_cancel(
         return FULL
     legs = conversation.legs.copy()
     if performative == "inform":
-        legs[sender] = Leg(CANCELLED, mark=leg.mark)
+        legs[sender] = closed(leg, CANCELLED)
         open_legs -= 1
         if floor is not None and protocol.rounds is not None:
             floor = protocol.rounds.drop(floor, sender)

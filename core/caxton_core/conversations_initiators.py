@@ -103,7 +103,9 @@ def admit_initiator(
         move = table[leg.state][performative]
         if move.closes:
             open_legs -= 1
-            legs[name] = Leg(move.target, None, None, None, None, None, move.mark or leg.mark)
+            legs[name] = Leg(
+                move.target, None, None, None, None, None, move.mark or leg.mark, leg.reply_to
+            )
             continue
         if move.timed and reply_by is not None:
             deadline = reply_by

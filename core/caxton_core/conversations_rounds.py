@@ -17,6 +17,7 @@ from caxton_core.conversations_values import (
     Conversation,
     Leg,
     Rejection,
+    closed,
 )
 from caxton_core.conversations_verdicts import FULL, OUT_OF_SEQUENCE
 
@@ -28,10 +29,10 @@ def shut(
 ) -> tuple[dict[str, Leg], int]:
     """Close every leg in the swept state, except those under cancel."""
     source, target = sweep
-    closed = Leg(target)
+    shared = Leg(target)
     for name, leg in legs.items():
         if leg.state == source and leg.cancel is None:
-            legs[name] = Leg(target, mark=leg.mark) if leg.mark else closed
+            legs[name] = closed(leg, target) if leg.mark or leg.reply_to else shared
             open_legs -= 1
     return legs, open_legs
 
@@ -64,7 +65,7 @@ def play(
             if not mine and legs[party].told_id is None:
                 return OUT_OF_SEQUENCE
         for party in parties:
-            legs[party] = Leg(NOT_UNDERSTOOD, mark=legs[party].mark)
+            legs[party] = closed(legs[party], NOT_UNDERSTOOD)
             open_legs -= 1
             floor = rounds.drop(floor, party)
     else:

@@ -20,6 +20,7 @@ from caxton_core.conversations_values import (
     Conversation,
     Floor,
     Leg,
+    closed,
 )
 
 __all__ = ["earliest", "fail_leg", "fire_timers", "settled"]
@@ -45,8 +46,7 @@ def settled(
     """Make the value after any change, with its deadline found anew; an ended floor closes every leg."""
     if floor is not None and floor.ended and open_legs:
         legs = {
-            name: leg if leg.state in OUTCOMES else Leg(DONE, mark=leg.mark)
-            for name, leg in legs.items()
+            name: leg if leg.state in OUTCOMES else closed(leg, DONE) for name, leg in legs.items()
         }
         open_legs = 0
     return Conversation(
@@ -88,13 +88,13 @@ def fire_timers(protocol: Protocol, conversation: Conversation, *, now: int) -> 
         if kind == 3:
             for party, leg in legs.items():
                 if leg.state not in OUTCOMES:
-                    legs[party] = Leg(EXPIRED, mark=leg.mark)
+                    legs[party] = closed(leg, EXPIRED)
             open_legs = 0
         elif kind == 2:
             if floor is not None and rounds is not None:
                 floor = rounds.timeout(floor)
         else:
-            legs[name] = Leg(EXPIRED if kind else CANCELLED, mark=legs[name].mark)
+            legs[name] = closed(legs[name], EXPIRED if kind else CANCELLED)
             open_legs -= 1
             if floor is not None and rounds is not None:
                 floor = rounds.drop(floor, name)
@@ -113,7 +113,7 @@ def fail_leg(protocol: Protocol, conversation: Conversation, leg: str, *, now: i
     if old is None or not conversation.open_legs or old.state in OUTCOMES:
         return conversation
     legs = conversation.legs.copy()
-    legs[leg] = Leg(FAILED, mark=old.mark)
+    legs[leg] = closed(old, FAILED)
     floor = conversation.floor
     if floor is not None and protocol.rounds is not None:
         floor = protocol.rounds.drop(floor, leg)

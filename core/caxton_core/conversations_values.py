@@ -4,7 +4,7 @@ Rules:
 - every value is frozen, holds only plain data and no cycle, and msgspec encodes it and reads it back equal;
 - a leg is open at a state of its protocol's table, or closed: then its state is the leg outcome (one of OUTCOMES);
 - an open leg under cancel keeps its table state; `cancel` says that it is cancelling;
-- a closed leg has no tokens and no deadline, and `open_legs` counts the others;
+- a closed leg has no tokens, no deadline and no cancel, and `open_legs` counts the others;
 - `next_deadline` is never later than the earliest deadline (it may be earlier, and then firing only moves it);
 - times are integers, milliseconds since the epoch.
 """
@@ -17,7 +17,7 @@ import msgspec
 
 __all__ = [
     "CANCELLED", "CANCELLING", "COMPLETED", "DONE", "EXPIRED", "FAILED", "LIMIT", "NOT_UNDERSTOOD",
-    "OUTCOMES", "Admission", "Cancel", "Conversation", "Floor", "Leg", "Phase", "Reason", "Rejection",
+    "OUTCOMES", "Admission", "Cancel", "Conversation", "Floor", "Leg", "Phase", "Reason", "Rejection", "closed",
 ]  # fmt: skip
 
 LIMIT: Final = 10_000
@@ -66,6 +66,11 @@ class Leg(msgspec.Struct, frozen=True, array_like=True, gc=False):
     mark: str = ""
     reply_to: tuple[str, ...] = ()
     cancel: Cancel | None = None
+
+
+def closed(leg: Leg, outcome: str) -> Leg:
+    """Close a leg: of what was said only the mark and the reply-to stay."""
+    return Leg(outcome, None, None, None, None, None, leg.mark, leg.reply_to)
 
 
 class Floor(msgspec.Struct, frozen=True, array_like=True, gc=False):
