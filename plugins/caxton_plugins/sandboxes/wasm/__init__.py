@@ -2,6 +2,31 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from caxton_core.hookspecs import SandboxKind, SandboxOptions, hookimpl
+from returns.result import Result, Success
+
+from caxton_plugins.sandboxes.wasm.engines import PROFILES
 from caxton_plugins.sandboxes.wasm.sandbox import WasmSandbox
 
-__all__ = ["WasmSandbox"]
+if TYPE_CHECKING:
+    from caxton_core.errors import InvalidSetting
+    from caxton_core.ports import Sandbox
+
+__all__ = ["WasmSandbox", "caxton_api", "caxton_sandboxes"]
+
+caxton_api = 1
+
+
+def make(options: SandboxOptions) -> Result[Sandbox, InvalidSetting]:
+    """Make the sandbox; its compiler process starts at once, in the background."""
+    sandbox = WasmSandbox(options.cache)
+    sandbox.warm()
+    return Success(sandbox)
+
+
+@hookimpl
+def caxton_sandboxes() -> list[SandboxKind]:
+    """Offer core modules in both profiles."""
+    return [SandboxKind("wasm", tuple(PROFILES), make)]

@@ -19,7 +19,7 @@ import statistics
 import time
 from typing import TYPE_CHECKING, Final
 
-from wasmtime import Config, Engine, Linker, Module, _bindings
+from wasmtime import Config, Engine, Func, Linker, Module, Store, Trap, _bindings
 
 from caxton_plugins.sandboxes.wasm import calls, imports, wasi
 
@@ -95,13 +95,12 @@ def fingerprint(profile: str) -> str:
 class Loaded:
     """A compiled module, linked and ready to be instantiated any number of times."""
 
-    __slots__ = ("_module", "_pre", "engine", "entries", "memory_minimum", "pre", "survey")
+    __slots__ = ("_module", "_pre", "engine", "entries", "pre", "survey")
 
     def __init__(self, engine: ProfileEngine, path: Path, survey: Survey) -> None:
         self.engine = engine
         self.survey = survey
         self.entries = ("memory", *(name for name in calls.ENTRIES if name in survey.exports))
-        self.memory_minimum = survey.memory_minimum
         self._module = Module.deserialize_file(engine.engine, str(path))
         self._pre = engine.linker.instantiate_pre(self._module)
         self.pre = calls.address(self._pre)
@@ -125,29 +124,37 @@ class ProfileEngine:
         self.slice_fuel = self.fuel_per_ms // SLICES_PER_MS
 
 
-_LOOP = """(module
+_LOOPS: Final = """(module
   (memory 1)
-  (func (export "run") (param i32) (local i32)
+  (func (export "count") (param i32)
+    (loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))))
+  (func (export "store") (param i32) (local i32)
     (loop
       (local.set 1 (i32.add (i32.load (i32.and (local.get 0) (i32.const 65532))) (local.get 1)))
       (i32.store (i32.and (local.get 1) (i32.const 65532)) (local.get 0))
-      (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))))"""
-_RUN_FUEL = 1_000_000
+      (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))))
+  (func $one (param i32) (result i32) (i32.sub (local.get 0) (i32.const 1)))
+  (func (export "call") (param i32)
+    (loop (br_if 0 (local.tee 0 (call $one (local.get 0)))))))"""
+_RUN_FUEL: Final = 1_000_000
+_RUNS: Final = 5
 
 
 def _calibrate(engine: Engine) -> int:
-    """Measure how much fuel a loop over memory burns in a millisecond: the median of short runs."""
-    from wasmtime import Func, Store, Trap
-
-    module = Module(engine, _LOOP)
-    rates = []
-    for _ in range(7):
-        store = Store(engine)
-        store.set_fuel(_RUN_FUEL)
-        run = Linker(engine).instantiate(store, module).exports(store)["run"]
-        assert isinstance(run, Func)
-        began = time.perf_counter()
-        with contextlib.suppress(Trap):  # it ends by running out of fuel
-            run(store, -1)
-        rates.append(_RUN_FUEL / (time.perf_counter() - began) / 1000)
-    return max(100_000, min(50_000_000, int(statistics.median(rates))))
+    """Measure how much fuel a mix of loops burns in a millisecond: the median of short runs of each."""
+    module = Module(engine, _LOOPS)
+    seconds = 0.0
+    kinds = ("count", "store", "call")
+    for kind in kinds:
+        times = []
+        for _ in range(_RUNS):
+            store = Store(engine)
+            store.set_fuel(_RUN_FUEL)
+            run = Linker(engine).instantiate(store, module).exports(store)[kind]
+            assert isinstance(run, Func)
+            began = time.perf_counter()
+            with contextlib.suppress(Trap):  # it ends by running out of fuel
+                run(store, -1)
+            times.append(time.perf_counter() - began)
+        seconds += statistics.median(times)
+    return max(100_000, min(50_000_000, int(len(kinds) * _RUN_FUEL / seconds / 1000)))

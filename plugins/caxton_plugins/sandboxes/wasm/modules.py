@@ -93,14 +93,8 @@ def survey(
     data: bytes, known: dict[str, dict[str, Signature]], *, bodies: bool = True
 ) -> Result[Survey, InvalidModule]:
     """Walk the sections; `known` are the imports there are, by module; `bodies` looks into the code too."""
-    if len(data) > SIZE:
-        return _refuse(f"it has {len(data)} bytes; {SIZE} are allowed")
-    if data[:4] != MAGIC:
-        return _refuse("it does not begin with the wasm magic number")
-    if data[4:8] != VERSION:
-        return _refuse(
-            "it is a component, or of an unknown wasm version; core modules have version 1"
-        )
+    if refusal := refuse_at_sight(data):
+        return Failure(refusal)
     found = _Found()
     try:
         _walk(Reader(data, 8, len(data)), found, bodies=bodies)
@@ -108,9 +102,7 @@ def survey(
         _check_exports(found)
         _check_abi(data, found)
     except Malformed as error:
-        return _refuse(str(error))
-    except RecursionError:
-        return _refuse("it is nested too deeply")
+        return Failure(InvalidModule(str(error)))
     return Success(
         Survey(
             exports=tuple(found.exports),
@@ -121,8 +113,15 @@ def survey(
     )
 
 
-def _refuse(detail: str) -> Result[Survey, InvalidModule]:
-    return Failure(InvalidModule(detail))
+def refuse_at_sight(data: bytes) -> InvalidModule | None:
+    """Say why bytes need not even be hashed: their size, or their first eight."""
+    if len(data) > SIZE:
+        return InvalidModule(f"it has {len(data)} bytes; {SIZE} are allowed")
+    if data[:4] != MAGIC:
+        return InvalidModule("it does not begin with the magic number of WebAssembly")
+    if data[4:8] != VERSION:
+        return InvalidModule("it is a component, or of an unknown version: core modules have 1")
+    return None
 
 
 def _walk(reader: Reader, found: _Found, *, bodies: bool) -> None:

@@ -1,78 +1,143 @@
-"""The port `Sandbox` for core modules."""
+"""The port `Sandbox` for core modules: check in a child process, keep on disk, open in microseconds."""
 
 from __future__ import annotations
 
 import hashlib
-import tempfile
-from pathlib import Path
-from typing import TYPE_CHECKING
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final
 
 from caxton_core.errors import InvalidModule, LimitExceeded
 from caxton_core.ports import Guest, ModuleInfo
 from returns.result import Failure, Result, Success
-from wasmtime import Module, WasmtimeError
+from wasmtime import WasmtimeError
 
-from caxton_plugins.sandboxes.wasm import imports, modules, wasi
-from caxton_plugins.sandboxes.wasm.engines import Loaded, ProfileEngine
+from caxton_plugins.sandboxes.wasm import modules
+from caxton_plugins.sandboxes.wasm.cache import Cache
+from caxton_plugins.sandboxes.wasm.compiler import Compiler
+from caxton_plugins.sandboxes.wasm.engines import PROFILES, Loaded, ProfileEngine
 from caxton_plugins.sandboxes.wasm.guest import WasmGuest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from caxton_core.ids import ModuleDigest
     from caxton_core.ports import Host
     from caxton_core.resources import Limits
 
-KNOWN = {
-    "caxton": {name: row[:2] for name, row in imports.CAXTON.items()},
-    "wasi_snapshot_preview1": {name: row[:2] for name, row in wasi.WASI.items()},
-}
+    from caxton_plugins.sandboxes.wasm.modules import Survey
+
+_IN_MEMORY: Final = 256  # modules; those that have guests stay anyway
 
 
 class WasmSandbox:
-    """Compiles core modules and makes guests of them."""
+    """Compiles core modules and makes guests of them. `check` may run in any thread, the rest in one."""
 
     name = "wasm"
 
-    def __init__(self, cache: Path | None = None) -> None:
-        self._cache = cache or Path(tempfile.mkdtemp(prefix="caxton-"))
+    def __init__(self, cache: str = "") -> None:
+        self._cache = Cache(cache)
+        self._compiler = Compiler()
+        self._lock = threading.RLock()
         self._engines: dict[str, ProfileEngine] = {}
-        self._loaded: dict[tuple[str, str], Loaded] = {}
+        self._loaded: OrderedDict[tuple[str, str], Loaded] = OrderedDict()
 
-    def _engine(self, profile: str) -> ProfileEngine:
-        if profile not in self._engines:
-            self._engines[profile] = ProfileEngine(profile)
-        return self._engines[profile]
+    def warm(self) -> None:
+        """Start the compiler's process before the first module comes."""
+        self._compiler.warm()
 
     def check(self, data: bytes, profile: str) -> Result[ModuleInfo, InvalidModule]:
-        """Validate and compile a module, keeping the result for `open`."""
-        found = modules.survey(data, KNOWN)
-        if not isinstance(found, Success):
-            return Failure(found.failure())
-        survey = found.unwrap()
+        """Validate and compile a module, keeping the result for `open`; blocks."""
+        if profile not in PROFILES:
+            return Failure(InvalidModule(f"there is no profile {profile}"))
+        if refusal := modules.refuse_at_sight(data):
+            return Failure(refusal)
         digest = "sha256:" + hashlib.sha256(data).hexdigest()
-        engine = self._engine(profile)
-        try:
-            code = Module(engine.engine, data).serialize()
-        except WasmtimeError as error:
-            return Failure(InvalidModule(str(error)))
-        path = self._cache / f"{digest[7:]}-{profile}.cwasm"
-        path.write_bytes(code)
-        self._loaded[digest, profile] = Loaded(engine, path, survey)
-        return Success(
-            ModuleInfo(digest, len(data), profile, survey.exports, survey.imports, False)
+        loaded = self._load(digest, profile)
+        cached = isinstance(loaded, Success)
+        if not cached:
+            loaded = self._compile(data, digest, profile).bind(
+                lambda survey: self._load(digest, profile)
+            )
+        return loaded.map(
+            lambda module: ModuleInfo(
+                digest, len(data), profile, module.survey.exports, module.survey.imports, cached
+            )
         )
 
     def open(
         self, digest: ModuleDigest, profile: str, limits: Limits, host: Host
     ) -> Result[Guest, InvalidModule | LimitExceeded]:
-        """Make an instance of a module that `check` has accepted."""
-        loaded = self._loaded.get((str(digest), profile))
+        """Make an instance of a module that `check` has accepted, now or in an earlier run."""
+        loaded = self._loaded.get((digest, profile))
         if loaded is None:
-            return Failure(InvalidModule(f"{digest} was not checked"))
-        if loaded.memory_minimum > limits.memory:
-            return Failure(LimitExceeded("memory", limits.memory, loaded.memory_minimum))
+            found = self._load(digest, profile)
+            if not isinstance(found, Success):
+                return Failure(found.failure())
+            loaded = found.unwrap()
+        if loaded.survey.memory_minimum > limits.memory:
+            return Failure(LimitExceeded("memory", limits.memory, loaded.survey.memory_minimum))
         return Success(WasmGuest(loaded, limits, host))
 
     def close(self) -> None:
-        """Release engines."""
-        self._loaded.clear()
-        self._engines.clear()
+        """Release engines and the child process; guests must be closed before."""
+        self._compiler.close()
+        with self._lock:
+            self._loaded.clear()
+            self._engines.clear()
+        self._cache.close()
+
+    def fuel_per_ms(self, profile: str) -> int:
+        """Return how much fuel is a millisecond of CPU here."""
+        return self._engine(profile).unwrap().fuel_per_ms
+
+    def _compile(self, data: bytes, digest: str, profile: str) -> Result[Survey, InvalidModule]:
+        target = self._cache.room(profile)
+        source = target.with_suffix(".wasm")
+        try:
+            source.write_bytes(data)
+            found = self._compiler.compile(source, target, profile)
+            if isinstance(found, Success):
+                self._cache.keep(digest, profile, target, found.unwrap())
+                self._cache.remember_probe(profile)
+            return found
+        finally:
+            source.unlink(missing_ok=True)
+            target.unlink(missing_ok=True)
+
+    def _load(self, digest: str, profile: str) -> Result[Loaded, InvalidModule]:
+        """Return a module from memory or the cache."""
+        key = (digest, profile)
+        with self._lock:
+            if key in self._loaded:
+                self._loaded.move_to_end(key)
+                return Success(self._loaded[key])
+            found = self._cache.find(digest, profile)
+            if found is None:
+                return Failure(InvalidModule(f"{digest} was not compiled for profile {profile}"))
+            return self._engine(profile).bind(lambda engine: self._link(engine, key, *found))
+
+    def _link(
+        self, engine: ProfileEngine, key: tuple[str, str], code: Path, survey: Survey
+    ) -> Result[Loaded, InvalidModule]:
+        try:
+            loaded = Loaded(engine, code, survey)
+        except WasmtimeError as error:
+            self._cache.forget(*key)
+            return Failure(InvalidModule(f"compiled code can't be loaded: {error}"))
+        self._loaded[key] = loaded
+        while len(self._loaded) > _IN_MEMORY:
+            self._loaded.popitem(last=False)
+        return Success(loaded)
+
+    def _engine(self, profile: str) -> Result[ProfileEngine, InvalidModule]:
+        """Return a profile's engine; a child process builds it first."""
+        with self._lock:
+            if profile not in self._engines:
+                if not self._cache.probed(profile):
+                    probe = self._compiler.probe(profile)
+                    if not isinstance(probe, Success):
+                        return Failure(probe.failure())
+                    self._cache.remember_probe(profile)
+                self._engines[profile] = ProfileEngine(profile)
+            return Success(self._engines[profile])

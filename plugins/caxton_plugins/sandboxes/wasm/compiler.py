@@ -1,0 +1,139 @@
+"""The compiler as the node sees it: one warm child process, one module at a time.
+
+Compiling has no fuel: a module of 200 KB can cost seconds and hundreds of megabytes. So it happens in a process that
+is limited (`compiling.py`), and whose death is an answer like any other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from caxton_core.errors import InvalidModule
+from returns.result import Failure, Result, Success
+
+from caxton_plugins.sandboxes.wasm.compiling import (
+    CPU_SECONDS,
+    MEMORY,
+    WALL_SECONDS,
+    Answer,
+    Job,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from caxton_plugins.sandboxes.wasm.modules import Survey
+
+_PATIENCE: Final = WALL_SECONDS + 5.0
+
+_ENDS: Final = {
+    signal.SIGXCPU: f"compiling it takes more than {CPU_SECONDS} s of CPU",
+    signal.SIGALRM: f"compiling it takes more than {WALL_SECONDS} s",
+    signal.SIGABRT: f"compiling it takes more than {MEMORY >> 20} MiB of memory, or breaks the compiler",
+}
+
+
+class Compiler:
+    """Compiles in a child process that is started at the first job and after each mishap."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def warm(self) -> None:
+        """Start the child, so that the first module need not wait for it."""
+        with self._lock:
+            self._start()
+
+    def compile(self, source: Path, target: Path, profile: str) -> Result[Survey, InvalidModule]:
+        """Compile a file; blocks up to the limits."""
+        return self._ask(Job(profile, str(source), str(target))).bind(
+            lambda answer: (
+                Success(answer.survey)
+                if answer.survey
+                else Failure(InvalidModule(answer.detail or "the compiler gave nothing"))
+            )
+        )
+
+    def probe(self, profile: str) -> Result[None, InvalidModule]:
+        """Find out whether a profile's engine can be built on this machine without breaking the process."""
+        return self._ask(Job(profile)).bind(
+            lambda answer: (
+                Failure(InvalidModule(f"profile {profile} does not work: {answer.detail}"))
+                if answer.detail
+                else Success(None)
+            )
+        )
+
+    def close(self) -> None:
+        """End the child."""
+        with self._lock:
+            self._stop()
+
+    def _ask(self, job: Job) -> Result[Answer, InvalidModule]:
+        with self._lock:
+            try:
+                child = self._start()
+                assert child.stdin is not None
+                child.stdin.write(msgspec.json.encode(job) + b"\n")
+                child.stdin.flush()
+                line = self._read_line(child)
+                answer = msgspec.json.decode(line, type=Answer)
+            except (OSError, msgspec.DecodeError) as error:
+                self._stop()
+                return Failure(InvalidModule(f"the compiler process ended: {error}"))
+        if answer.signal:
+            name = signal.Signals(answer.signal)
+            return Success(Answer(detail=_ENDS.get(name, f"the compiler died of {name.name}")))
+        return Success(answer)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        if self._child is not None and self._child.poll() is None:
+            return self._child
+        self._stop()
+        paths = os.pathsep.join(path for path in sys.path if path)
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", "caxton_plugins.sandboxes.wasm.compiling"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={"PYTHONPATH": paths, "PYTHONSAFEPATH": "1", "RUST_BACKTRACE": "0"},
+            start_new_session=True,
+        )
+        return self._child
+
+    def _stop(self) -> None:
+        child, self._child = self._child, None
+        if child is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        for stream in (child.stdin, child.stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+
+    @staticmethod
+    def _read_line(child: subprocess.Popen[bytes]) -> bytes:
+        assert child.stdout is not None
+        descriptor = child.stdout.fileno()
+        deadline = time.monotonic() + _PATIENCE
+        line = b""
+        while not line.endswith(b"\n"):
+            if not select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                raise TimeoutError(f"no answer in {_PATIENCE:g} s")
+            piece = os.read(descriptor, 65536)
+            if not piece:
+                raise ConnectionError("it closed its output")
+            line += piece
+        return line
