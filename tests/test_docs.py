@@ -1,0 +1,80 @@
+"""The documentation says what the program does: nothing is missing, nothing stale, no link is dead."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from caxton_server.config import SETTINGS
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *ROOT.glob("examples/**/*.md")])
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ +(.*?) *$", re.MULTILINE)
+REFERENCE: dict[str, Any] = runpy.run_path(str(DOCS / "reference.py"))
+
+
+def headings(page: str) -> list[str]:
+    """Return the headings of a page of `docs/`, without the marks of code."""
+    return [text.strip("`") for text in HEADING.findall((DOCS / page).read_text())]
+
+
+def anchor(heading: str) -> str:
+    """Return the fragment by which a heading is linked."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("name", REFERENCE["PAGES"])
+def test_reference_page_is_what_the_program_says(name: str) -> None:
+    """Commands, routes, hooks, metrics and states are documented from the objects themselves."""
+    assert (DOCS / name).read_text() == REFERENCE["PAGES"][name]()
+
+
+def test_every_setting_has_a_heading() -> None:
+    """Each setting is explained in docs/configuration.md, and nothing is explained that is none."""
+    dotted = [
+        heading for heading in headings("configuration.md") if re.fullmatch(r"\w+(\.\w+)+", heading)
+    ]
+    assert sorted(dotted) == sorted(SETTINGS)
+
+
+def test_every_page_is_reached_from_the_index() -> None:
+    """The index names every page of docs/."""
+    index = DOCS / "index.md"
+    named = {(DOCS / link.split("#")[0]).resolve() for link in LINK.findall(index.read_text())}
+    pages = {page for page in PAGES if page.is_relative_to(DOCS)}
+    assert pages - named - {index, DOCS / "adr" / "template.md"} == set()
+
+
+def test_no_link_is_dead() -> None:
+    """Every relative link of every page leads to a file, and its fragment to a heading."""
+    dead = []
+    for page in PAGES:
+        for link in LINK.findall(page.read_text()):
+            if re.match(r"[a-z]+:", link):
+                continue
+            name, _, fragment = link.partition("#")
+            target = (page.parent / name) if name else page
+            if not target.exists() or (
+                fragment and fragment not in map(anchor, HEADING.findall(target.read_text()))
+            ):
+                dead.append(f"{page.relative_to(ROOT)}: {link}")
+    assert dead == []
+
+
+def test_continuous_integration_runs_the_command_of_the_readme() -> None:
+    """What the README calls the test command is, word for word, what .ci/run runs."""
+    (command,) = re.findall(
+        r"^```bash\n(.*/nox)\n```$", (ROOT / "README.md").read_text(), re.MULTILINE
+    )
+    assert command in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+def test_changelog_has_a_place_for_the_next_release() -> None:
+    """Changes that are not released yet have a section of their own, above the others."""
+    sections = re.findall(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert sections[0] == "[Unreleased]"
