@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import structlog
 from aiohttp import web
-from caxton_core.errors import NotFound, NotImplementedYet
+from caxton_core.errors import NotFound, NotImplementedYet, StorageFault
 from returns.result import Failure, Result, Success
 
 from caxton_server.rest import bodies, guards
@@ -134,6 +134,8 @@ async def _observe(request: web.Request, handler: WebHandler) -> web.StreamRespo
         response = await handler(request)
     except web.HTTPException as error:
         response = problem(_framework_error(request, error), trace_id)
+    except StorageFault as fault:
+        response = problem(fault.error, trace_id)
     except ConnectionError:
         # The client went away while it was being answered.
         raise

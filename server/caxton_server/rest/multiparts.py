@@ -9,7 +9,6 @@ from __future__ import annotations
 from email.message import EmailMessage
 from email.parser import BytesHeaderParser
 from email.policy import HTTP
-from typing import cast
 
 import msgspec
 from returns.result import Failure, Result, Success

@@ -58,7 +58,8 @@ async def stream(
     response = web.StreamResponse(headers=_HEADERS)
     await response.prepare(request)
     stopping = asyncio.ensure_future(edge.stopping.wait())
-    following: asyncio.Future[T] | None = None
+    # Asked for before the client hears of the stream, so that it misses nothing it causes next.
+    following: asyncio.Future[T] | None = asyncio.ensure_future(anext(source))
     try:
         await _write(response, b": stream\n\n")
         while True:
