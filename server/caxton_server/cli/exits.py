@@ -1,4 +1,4 @@
-"""The exit codes, and the exceptions that end a command with one; contract.md section 5 fixes them."""
+"""The exit codes, and the exception that ends a command with one; contract.md section 5 fixes them."""
 
 from __future__ import annotations
 
@@ -33,21 +33,3 @@ class Stopped(click.ClickException):
         from caxton_server.cli.printing import clean
 
         click.echo(f"Error: {clean(self.message)}", file=file, err=True)
-
-
-def of_status(status: int) -> Exit:
-    """Return the exit code that an HTTP status stands for.
-
-    >>> of_status(404), of_status(504), of_status(422)
-    (<Exit.NOT_FOUND: 3>, <Exit.TIMEOUT: 6>, <Exit.FAILURE: 1>)
-    """
-    return {
-        401: Exit.AUTH,
-        403: Exit.AUTH,
-        404: Exit.NOT_FOUND,
-        408: Exit.TIMEOUT,
-        409: Exit.CONFLICT,
-        412: Exit.CONFLICT,
-        428: Exit.CONFLICT,
-        504: Exit.TIMEOUT,
-    }.get(status, Exit.FAILURE)

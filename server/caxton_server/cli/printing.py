@@ -2,7 +2,7 @@
 
 Rules:
 - Text of agents is shown to a terminal: `clean` takes out what could drive it. JSON escapes the same characters.
-- Nothing here writes to stderr.
+- Data goes to stdout, and `talk` to stderr.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import click
 
@@ -26,25 +26,38 @@ def clean(text: str, *, lines: bool = True) -> str:
     return _CONTROL.sub(lambda found: "\n" if lines and found[0] == "\n" else "?", text)
 
 
-def as_json(value: Any) -> str:
-    """Return a value as JSON that is safe to show."""
+def as_json(value: Any, *, line: bool = False) -> str:
+    """Return a value as JSON that is safe to show, on one line if `line`."""
     import msgspec
 
-    text = json.dumps(
-        msgspec.to_builtins(value, enc_hook=str, str_keys=True), indent=2, ensure_ascii=False
-    )
+    built = msgspec.to_builtins(value, enc_hook=str, str_keys=True)
+    text = json.dumps(built, indent=None if line else 2, ensure_ascii=False)
     return _CONTROL.sub(lambda found: "\n" if found[0] == "\n" else f"\\u{ord(found[0]):04x}", text)
 
 
-def data(value: Any) -> None:
+def data(value: Any, *, line: bool = False) -> None:
     """Print a value as JSON."""
-    click.echo(as_json(value))
+    click.echo(as_json(value, line=line))
 
 
-def table(
-    rows: Iterable[Mapping[str, Any]],
-    columns: Mapping[str, str | Callable[[Mapping[str, Any]], Any]],
-) -> None:
+def talk(text: str) -> None:
+    """Say something that is no data."""
+    click.echo(clean(text), err=True)
+
+
+def short(digest: str) -> str:
+    """Return the beginning of a module's digest.
+
+    >>> short("sha256:0123456789abcdef")
+    '0123456789ab'
+    """
+    return digest.removeprefix("sha256:")[:12]
+
+
+Columns: TypeAlias = Mapping[str, str | Callable[[Mapping[str, Any]], Any]]
+
+
+def table(rows: Iterable[Mapping[str, Any]], columns: Columns) -> None:
     """Print rows under headings; a column is a key of the row or a function of it."""
     lines: list[list[str]] = [
         [cell(column(row) if callable(column) else row.get(column)) for column in columns.values()]
