@@ -7,13 +7,10 @@ Rules:
 
 from __future__ import annotations
 
-import http.client
-import threading
-import time
 import uuid
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
-from urllib.parse import quote, urlencode, urlsplit
+from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from caxton_core.views import (
@@ -35,46 +32,20 @@ from caxton_core.views import (
     StatsView,
     VersionView,
 )
-from returns.result import Failure, Result, Success
+from returns.result import Result, Success
 
-from caxton_server.client_errors import BadAnswer, ClientError, Refused, TimedOut, Unreachable
+from caxton_server.client_connections import JSON, Transport
+from caxton_server.client_errors import ClientError
 
-T = TypeVar("T")
-
-DEFAULT_URL = "http://127.0.0.1:8080"
-JSON = "application/json"
-_FRESH_SECONDS = 15.0
-_STREAM_SECONDS = 60.0
 _GRACE_SECONDS = 10.0
 
 
-class _Connection:
-    """One thread's connection, and when it was last used."""
-
-    def __init__(self, made: http.client.HTTPConnection) -> None:
-        self.made = made
-        self.used = time.monotonic()
-
-
-class Client:
+class Client(Transport):
     """A server at a URL.
 
     >>> Client("http://127.0.0.1:1").health().failure().exit_code
     6
     """
-
-    def __init__(self, url: str = DEFAULT_URL, *, token: str | None = None, timeout: float = 30.0):
-        self.url = url.rstrip("/")
-        self.timeout = timeout
-        self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        self._local = threading.local()
-
-    def close(self) -> None:
-        """Close this thread's connection."""
-        kept: _Connection | None = getattr(self._local, "kept", None)
-        self._local.kept = None
-        if kept is not None:
-            kept.made.close()
 
     # The node
 
@@ -227,85 +198,9 @@ class Client:
         """Remove a dead letter."""
         return self.call("DELETE", _api("dead-letters", letter_id), type(None))
 
-    # Underneath
-
-    def call(
-        self,
-        method: str,
-        path: str,
-        wanted: type[T],
-        *,
-        query: Mapping[str, str | int | None] | None = None,
-        body: bytes | None = None,
-        media: str = JSON,
-        timeout: float | None = None,
-    ) -> Result[T, ClientError]:
-        """Make one request and decode its answer into the type that is wanted."""
-        headers = self._headers if body is None else {**self._headers, "Content-Type": media}
-        try:
-            connection = self._connect(self.timeout if timeout is None else timeout)
-            connection.request(method, path + _query(query), body, headers)
-            answer = connection.getresponse()
-            status, data = answer.status, answer.read()
-        except TimeoutError:
-            self.close()
-            return Failure(TimedOut(self.url, self.timeout if timeout is None else timeout))
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            self.close()
-            return Failure(Unreachable(self.url, str(error) or type(error).__name__))
-        return _decode(self.url, status, data, wanted)
-
-    def stream(
-        self,
-        path: str,
-        wanted: type[T],
-        *,
-        query: Mapping[str, str | int | None] | None = None,
-        after: int | None = None,
-    ) -> Iterator[T]:
-        """Yield the entries of an event stream; a refusal or a broken connection ends it."""
-        headers = self._headers if after is None else {**self._headers, "Last-Event-ID": str(after)}
-        connection = self._open(_STREAM_SECONDS)
-        try:
-            connection.request("GET", path + _query(query), headers=headers)
-            answer = connection.getresponse()
-            while answer.status == 200 and (line := answer.readline()):
-                if line.startswith(b"data: "):
-                    yield msgspec.json.decode(line[6:], type=wanted)
-        except (OSError, http.client.HTTPException):
-            return
-        finally:
-            connection.close()
-
-    def _connect(self, timeout: float) -> http.client.HTTPConnection:
-        """Return this thread's connection, a new one when the old has been idle for long."""
-        kept: _Connection | None = getattr(self._local, "kept", None)
-        if kept is None or time.monotonic() - kept.used > _FRESH_SECONDS:
-            self.close()
-            kept = self._local.kept = _Connection(self._open(timeout))
-        kept.used = time.monotonic()
-        kept.made.timeout = timeout
-        if kept.made.sock is not None:
-            kept.made.sock.settimeout(timeout)
-        return kept.made
-
-    def _open(self, timeout: float) -> http.client.HTTPConnection:
-        where = urlsplit(self.url)
-        if where.scheme not in ("http", "https") or not where.hostname:
-            raise ValueError(f"{self.url} is no http URL")
-        kind = (
-            http.client.HTTPSConnection if where.scheme == "https" else http.client.HTTPConnection
-        )
-        return kind(where.hostname, where.port, timeout=timeout)
-
 
 def _api(*parts: str) -> str:
     return "/api/v1/" + "/".join(quote(part, safe="") for part in parts)
-
-
-def _query(query: Mapping[str, str | int | None] | None) -> str:
-    given = {name: value for name, value in (query or {}).items() if value is not None}
-    return f"?{urlencode(given)}" if given else ""
 
 
 def _encode(value: Any) -> bytes:
@@ -329,12 +224,3 @@ def _parts(manifest: Mapping[str, Any], module: bytes | None) -> tuple[bytes, st
         ]
     )
     return body, f"multipart/form-data; boundary={boundary}"
-
-
-def _decode(url: str, status: int, data: bytes, wanted: type[T]) -> Result[T, ClientError]:
-    try:
-        if status >= 400:
-            return Failure(msgspec.json.decode(data, type=Refused))
-        return Success(msgspec.json.decode(data or b"null", type=wanted))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return Failure(BadAnswer(url, status, str(error)))

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
 from returns.result import Failure
 
 from caxton_server.rest import bodies, messages
 from caxton_server.rest.calls import BASE, MESSAGE_LIMIT, Answer, Body, Call, NoQuery, Reply
 from caxton_server.rest.queries import PageQuery, Text, open_cursor, seal_page
+from caxton_server.runtime.initiators import ConversationSpec
 
 LIST = "conversations"
-
-
-class ConversationSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the server is to open."""
-
-    protocol: str
-    participants: list[str]
-    content: Any = None
-    reply_by: str | None = None
-    select: dict[str, str] | None = None
-    wait: str | None = None
-    ttl: str | None = None
 
 
 BODY = Body(media={"application/json": ConversationSpec}, limit=MESSAGE_LIMIT)

@@ -7,11 +7,10 @@ from typing import Any
 import msgspec
 from caxton_core.errors import InvalidValue
 from caxton_core.ids import ModuleDigest
-from caxton_core.resources import Profile
 from returns.result import Failure, Result, Success
 
 from caxton_server.rest.calls import BASE, MODULE_LIMIT, Answer, Body, Call, NoQuery, Reply
-from caxton_server.rest.queries import PageQuery, open_cursor, seal_page
+from caxton_server.rest.queries import PageQuery, Text, open_cursor, seal_page
 
 LIST = "modules"
 BODY = Body(media={"application/wasm": bytes}, limit=MODULE_LIMIT)
@@ -20,7 +19,7 @@ BODY = Body(media={"application/wasm": bytes}, limit=MODULE_LIMIT)
 class PushQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The profile to check a module against; without one the node's default."""
 
-    profile: Profile | None = None
+    profile: Text | None = None
 
 
 async def create(call: Call[PushQuery]) -> Reply:
