@@ -16,7 +16,7 @@ from returns.result import Failure, Result, Success
 
 from caxton_core.errors import InvalidValue
 
-_NUMBER: Final = re.compile(r"(\d{1,18}(?:\.\d{1,9})?) ?([A-Za-z%]*)")
+_NUMBER: Final = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?) ?([A-Za-z%]*)")
 
 
 class Plain(type):
@@ -131,7 +131,7 @@ class Duration(int, metaclass=Plain):
     """
 
     SUFFIXES: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-    _PART: Final = re.compile(r"\d+(?:\.\d+)?[a-z]+")
+    _PART: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?[a-z]+")
 
     def __new__(cls, number: int) -> Self:
         return cast("Self", int(number))

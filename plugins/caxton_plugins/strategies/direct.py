@@ -36,7 +36,6 @@ from caxton_core.units import Percentage
 caxton_api = 1
 
 ALL: Final = Percentage(100)
-_ = DeploymentState
 
 
 class DirectStrategy:
@@ -50,18 +49,31 @@ class DirectStrategy:
         """Answer an observation; what does not fit the deployment's state changes nothing."""
         new, old = deployment.version, deployment.previous
         match deployment.state, observation:
-            case _.VALIDATING, Validated():
+            case DeploymentState.VALIDATING, Validated():
                 return (Advance("deploy"), StartVersion(new))
-            case _.DEPLOYING, VersionStarted():
+            case DeploymentState.DEPLOYING, VersionStarted():
                 return (Advance("promote"), ShiftTraffic(new, ALL), Promote(new))
-            case _.PROMOTING, Promoted():
+            case DeploymentState.PROMOTING, Promoted():
                 return (Advance("complete"), *((StopVersion(old),) if old else ()))
-            case ((_.VALIDATING | _.DEPLOYING | _.PROMOTING), VersionFailed(reason, detail)):
-                back = (Rollback(old, reason),) if old and deployment.state is _.PROMOTING else ()
+            case (
+                (
+                    DeploymentState.VALIDATING
+                    | DeploymentState.DEPLOYING
+                    | DeploymentState.PROMOTING
+                ),
+                VersionFailed(reason, detail),
+            ):
+                back = (
+                    (Rollback(old, reason),)
+                    if old and deployment.state is DeploymentState.PROMOTING
+                    else ()
+                )
                 return (Advance("fail", f"{reason}: {detail}"), *back, StopVersion(new))
-            case ((_.VALIDATING | _.DEPLOYING), Asked("abort")):
-                return (Advance("abort"), StopVersion(new))
-            case ((_.PROMOTING | _.RUNNING), Asked("rollback")) if old:
+            case ((DeploymentState.VALIDATING | DeploymentState.DEPLOYING), Asked("abort")):
+                return (Advance("abort", "asked for"), StopVersion(new))
+            case DeploymentState.DEPLOYING, Asked("rollback"):
+                return (Advance("rollback", "asked for"), StopVersion(new))
+            case ((DeploymentState.PROMOTING | DeploymentState.RUNNING), Asked("rollback")) if old:
                 return (
                     Advance("rollback", "asked for"),
                     StartVersion(old),
