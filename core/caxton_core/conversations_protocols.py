@@ -85,7 +85,7 @@ class Protocol:
         table: the rows of one leg.
         marks: event -> what the leg remembers ("awarded" also publishes an award).
         sweeps: moves that close other legs.
-        bars: event -> a test of the conversation that forbids it.
+        bars: event of the initiator -> a test of the conversation that forbids it.
         rule: the outcome over the closed legs; None is the general rule of fipa.md 4.7.
         rounds: hooks of a conversation-wide protocol.
         single: exactly one participant.
@@ -125,6 +125,10 @@ class Protocol:
         self.by_participant: Moves = {state: {} for state in self.order}
         self._compile(marks or {}, {s.event: s for s in sweeps}, bars or {})
 
+    def __repr__(self) -> str:
+        """Name it."""
+        return f"Protocol({self.name!r})"
+
     def _compile(
         self, marks: Mapping[str, str], sweeps: Mapping[str, Sweep], bars: Mapping[str, Bar]
     ) -> None:
@@ -134,6 +138,9 @@ class Protocol:
             if row.event == "timer:reply-by"
             for source in row.sources
         }
+        for event in (*marks, *sweeps, *bars):
+            if event not in self.table.events:
+                raise ValueError(f"{self.name}: no row has the event {event!r}")
         for row in self.table.rows:
             role, _, act = row.event.partition(":")
             if role not in ("initiator", "participant", "timer"):

@@ -8,10 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 from caxton_core.conversations import (
-    LIMIT,
     OUTCOMES,
     Admission,
-    Conversation,
     Protocol,
     Rejection,
     admit,
@@ -27,47 +25,12 @@ from caxton_core.conversations import (
     state,
 )
 from caxton_core.conversations_changes import Change, apply_change, change_between
+from caxton_core.tables import Table, Transition
 from caxton_plugins.protocols.contract_net import PROTOCOL as CONTRACT_NET
+from caxton_plugins.protocols.contract_net import ContractNetState
 from caxton_plugins.protocols.request import PROTOCOL as REQUEST
 
-ME, A, B, C = "me@caxton", "a@caxton", "b@caxton", "c@caxton"
-PROTOCOLS = {"fipa-request": REQUEST, "fipa-contract-net": CONTRACT_NET}
-
-
-def opened(protocol: Protocol = REQUEST, *names: str, **given: Any) -> Conversation:
-    """Open a conversation at time 0."""
-    act = next(iter(protocol.openers))
-    options = {"message_id": "m0", "now": 0, "performative": act, **given}
-    verdict = open_conversation(
-        protocol, id="c", initiator=ME, participants=names or (A, B), **options
-    )
-    assert isinstance(verdict, Admission)
-    return verdict.conversation
-
-
-def judged(
-    conversation: Conversation, act: str, sender: str, **given: Any
-) -> Admission | Rejection:
-    """Judge a message at time 1."""
-    options = {"message_id": f"{act} of {sender}", "now": 1, "platform": "caxton", **given}
-    return admit(
-        PROTOCOLS[conversation.protocol], conversation, performative=act, sender=sender, **options
-    )
-
-
-def after(conversation: Conversation, act: str, sender: str, **given: Any) -> Conversation:
-    """Return the conversation after a legal message."""
-    verdict = judged(conversation, act, sender, **given)
-    assert isinstance(verdict, Admission), verdict
-    return verdict.conversation
-
-
-def reason(conversation: Conversation, act: str, sender: str, **given: Any) -> str:
-    """Return why a message is illegal; it must have changed nothing."""
-    verdict = judged(conversation, act, sender, **given)
-    assert isinstance(verdict, Rejection), verdict
-    assert verdict.conversation is None
-    return verdict.reason
+from tests.core.conversation_moves import ME, PROTOCOLS, A, B, C, after, judged, opened, reason
 
 
 def test_an_opener_makes_a_leg_for_each_distinct_receiver() -> None:
@@ -143,113 +106,6 @@ def test_a_message_without_a_conversation(
         PROTOCOLS, performative=act, protocol_given=protocol, conversation_id=id
     )
     assert (verdict.reason if isinstance(verdict, Rejection) else verdict) == expected
-
-
-def test_wrong_protocol() -> None:
-    """4.2 test 2: a different protocol is wrong even from a stranger; an alias is not different."""
-    conversation = opened()
-    assert reason(conversation, "agree", A, protocol_given="fipa-query") == "wrong-protocol"
-    assert reason(conversation, "agree", "x@caxton", protocol_given="x") == "wrong-protocol"
-    aliased = Protocol("fipa-request", REQUEST.table, aliases=("ask",))
-    for name in ("ask", "fipa-request"):
-        verdict = admit(
-            aliased, conversation, performative="agree", sender=A, message_id="m", now=1, protocol_given=name
-        )  # fmt: skip
-        assert type(verdict) is Admission
-
-
-def test_not_a_party() -> None:
-    """4.2 tests 3 and 6: strangers may not speak nor be spoken to, even after the end."""
-    conversation = opened()
-    assert reason(conversation, "agree", "x@caxton") == "not-a-party"
-    assert reason(conversation, "cancel", ME, receivers=(A, "x@caxton")) == "not-a-party"
-    ended = after(opened(REQUEST, A), "inform", A)
-    assert reason(ended, "agree", "x@caxton") == "not-a-party"
-
-
-def test_out_of_sequence() -> None:
-    """4.2 test 9: no row for the state, the role and the act."""
-    conversation = opened()
-    assert reason(conversation, "propose", A) == "out-of-sequence"
-    assert reason(conversation, "request", ME) == "out-of-sequence"
-
-
-def test_terminated() -> None:
-    """4.2 test 5: after the end everything is rejected, the AMS too."""
-    ended = after(opened(REQUEST, A), "inform", A)
-    assert ended.terminal
-    for act in ("inform", "cancel", "not-understood"):
-        assert reason(ended, act, A) == "terminated"
-        assert reason(ended, act, ME) == "terminated"
-    assert reason(ended, "failure", "ams@caxton", about=A) == "terminated"
-    assert reason(ended, "failure", "ams@caxton", about=ME) == "terminated"
-
-
-def test_wrong_receiver() -> None:
-    """4.2 test 6: a participant writes to the initiator or the reply-to it was given, nobody else."""
-    conversation = opened(REQUEST, A, B, reply_to=("desk@caxton",))
-    assert reason(conversation, "agree", A, receivers=(B,)) == "wrong-receiver"
-    assert reason(conversation, "agree", A, receivers=(ME, B)) == "wrong-receiver"
-    assert reason(opened(), "agree", A, receivers=("desk@caxton",)) == "wrong-receiver"
-    verdict = judged(conversation, "agree", A, receivers=("desk@caxton",))
-    assert isinstance(verdict, Admission)
-    assert verdict.receivers == ("desk@caxton",)
-    closed = after(conversation, "inform", A)
-    assert reason(closed, "inform", A, receivers=("desk@caxton",)) == "leg-closed"
-    assert reason(closed, "inform", A, receivers=(B,)) == "wrong-receiver"
-
-
-def test_reply_to_follows_the_latest_message() -> None:
-    """4.2 test 6: a later message of the initiator replaces the reply-to."""
-    bidding = after(opened(CONTRACT_NET, A, reply_to=("desk@caxton",)), "propose", A)
-    awarded = after(bidding, "accept-proposal", ME)
-    assert reason(awarded, "inform", A, receivers=("desk@caxton",)) == "wrong-receiver"
-
-
-def test_leg_closed() -> None:
-    """4.2 test 7: late answers and messages to who is out."""
-    conversation = after(opened(), "refuse", A)
-    assert reason(conversation, "inform", A, in_reply_to="nonsense") == "leg-closed"
-    assert reason(conversation, "cancel", ME, receivers=(B, A)) == "leg-closed"
-    assert reason(conversation, "failure", "ams@caxton", about=A) == "leg-closed"
-
-
-def test_bad_in_reply_to() -> None:
-    """4.3: exactly the outstanding token, or the message's id."""
-    conversation = opened(REQUEST, A, B, reply_with="r")
-    assert reason(conversation, "agree", A) == "bad-in-reply-to"
-    assert reason(conversation, "propose", A, in_reply_to="s") == "bad-in-reply-to"
-    for token in ("r", "m0"):
-        after(conversation, "agree", A, in_reply_to=token)
-    assert reason(opened(), "agree", A, in_reply_to="r") == "bad-in-reply-to"
-
-
-def test_another_legs_token_is_no_answer() -> None:
-    """4.3: tokens belong to a leg."""
-    conversation = opened(CONTRACT_NET)
-    conversation = after(conversation, "propose", A, reply_with="a")
-    conversation = after(conversation, "propose", B, reply_with="b")
-    given = {"receivers": (A,), "in_reply_to": "b"}
-    assert reason(conversation, "accept-proposal", ME, **given) == "bad-in-reply-to"
-    given = {"receivers": (A, B), "in_reply_to": "b"}
-    assert reason(conversation, "reject-proposal", ME, **given) == "bad-in-reply-to"
-
-
-def test_a_full_conversation_takes_no_more() -> None:
-    """Design section 4: at most 10,000 messages; the AMS may still close legs, and time ends it."""
-    full = msgspec.structs.replace(opened(REQUEST, A, expires_at=9), messages=LIMIT)
-    assert reason(full, "inform", A) == "conversation-full"
-    assert reason(full, "cancel", ME) == "conversation-full"
-    bidding = after(opened(CONTRACT_NET, A), "propose", A)
-    full = msgspec.structs.replace(bidding, messages=LIMIT)
-    assert reason(full, "accept-proposal", ME) == "conversation-full"
-    cancelling = msgspec.structs.replace(
-        after(opened(REQUEST, A), "cancel", ME, reply_with="x"), messages=LIMIT
-    )
-    assert reason(cancelling, "inform", A, in_reply_to="x") == "conversation-full"
-    assert after(full, "failure", "ams@caxton", about=A).terminal
-    last = msgspec.structs.replace(opened(REQUEST, A), messages=LIMIT - 1)
-    assert after(last, "inform", A).messages == LIMIT
 
 
 def test_timers_come_first_even_for_a_rejected_message() -> None:
@@ -388,3 +244,36 @@ def test_a_rejection_says_why() -> None:
         "The message is not admitted (out-of-sequence): "
         "the protocol does not allow this act from this sender now."
     )
+
+
+def test_a_bar_forbids_a_move_by_the_whole_conversation() -> None:
+    """5.6: what one leg's table can't say, a bar says: no new call after any award."""
+    table = Table(
+        "again",
+        ContractNetState.INITIAL,
+        *CONTRACT_NET.table.rows,
+        Transition(
+            "initiator:cfp", (ContractNetState.PROPOSED,), ContractNetState.AWAITING_PROPOSAL
+        ),
+    )
+    awarded = Protocol(
+        "fipa-contract-net",
+        table,
+        marks={"initiator:accept-proposal": "awarded"},
+        bars={"initiator:cfp": lambda conversation: bool(conversation.awarded)},
+    )
+    conversation = after(after(opened(CONTRACT_NET), "propose", A), "propose", B)
+    again: dict[str, Any] = {
+        "performative": "cfp",
+        "sender": ME,
+        "message_id": "m",
+        "now": 1,
+        "receivers": (B,),
+    }
+    verdict = admit(awarded, conversation, **again)
+    assert isinstance(verdict, Admission)
+    assert leg_state(verdict.conversation, B) == "awaiting-proposal"
+    taken = after(conversation, "accept-proposal", ME, receivers=(A,))
+    refused = admit(awarded, taken, **again)
+    assert isinstance(refused, Rejection)
+    assert refused.reason == "out-of-sequence"

@@ -16,9 +16,20 @@ from typing import Final, Literal, TypeAlias
 from caxton_core.conversations_outcomes import general_outcome
 from caxton_core.conversations_protocols import Ending, Protocol, Sweep
 from caxton_core.conversations_values import Leg
+from caxton_core.hookspecs import hookimpl
 from caxton_core.tables import Table, Transition
 
-__all__ = ["CONTRACT_NET", "PROTOCOL", "ContractNetState", "contract_net_outcome"]
+__all__ = [
+    "CONTRACT_NET",
+    "PROTOCOL",
+    "ContractNetState",
+    "caxton_api",
+    "caxton_protocols",
+    "contract_net_outcome",
+]
+
+
+caxton_api = 1
 
 
 class ContractNetState(StrEnum):
@@ -104,3 +115,9 @@ def contract_net_outcome(legs: Mapping[str, Leg]) -> Ending:
 PROTOCOL = Protocol(
     "fipa-contract-net", CONTRACT_NET, marks=MARKS, sweeps=(CLOSE_CALL,), rule=contract_net_outcome
 )
+
+
+@hookimpl
+def caxton_protocols() -> list[Protocol]:
+    """Add this protocol."""
+    return [PROTOCOL]

@@ -11,9 +11,13 @@ from enum import StrEnum
 from typing import Literal, TypeAlias
 
 from caxton_core.conversations_protocols import Protocol
+from caxton_core.hookspecs import hookimpl
 from caxton_core.tables import Table, Transition
 
-__all__ = ["PROTOCOL", "REQUEST", "RequestState"]
+__all__ = ["PROTOCOL", "REQUEST", "RequestState", "caxton_api", "caxton_protocols"]
+
+
+caxton_api = 1
 
 
 class RequestState(StrEnum):
@@ -58,3 +62,9 @@ EXPIRE: Transition[AwaitingResponse, Expired] = Transition(
 REQUEST = Table("fipa-request", _.INITIAL, ASK, AGREE, REFUSE, INFORM, FAIL, EXPIRE)
 
 PROTOCOL = Protocol("fipa-request", REQUEST)
+
+
+@hookimpl
+def caxton_protocols() -> list[Protocol]:
+    """Add this protocol."""
+    return [PROTOCOL]
