@@ -4,6 +4,7 @@ Rules:
 - Nothing survives the process; what is acknowledged is acknowledged as `memory`.
 - Retention is bounded: the oldest groups go, with their index entries, when their blobs exceed `retention` bytes
   (256 MiB); so do the oldest rows of `events` beyond `event_rows` (100,000). Other tables hold what they are given.
+- `plugins.settings.memory.retention` changes the former.
 - One lock guards all; iterators copy what they need under it and yield outside.
 """
 
@@ -18,9 +19,13 @@ from itertools import islice
 from struct import unpack
 from zlib import crc32
 
-from caxton_core.errors import Corrupt, StorageError, StorageFault
-from caxton_core.ports import TABLES, Durability, Group, IndexEntry, Row
-from returns.result import Result, Success
+from caxton_core.errors import Corrupt, InvalidSetting, StorageError, StorageFault
+from caxton_core.hookspecs import API, StorageKind, StorageOptions, hookimpl
+from caxton_core.ports import TABLES, Durability, Group, IndexEntry, Row, Storage
+from caxton_core.units import ByteSize
+from returns.result import Failure, Result, Success
+
+caxton_api = API
 
 RETENTION = 256 * 1024 * 1024
 EVENT_ROWS = 100_000
@@ -41,7 +46,7 @@ class MemoryStorage:
         self._groups: deque[Group] = deque()
         self._bytes = 0
         self._last = 0
-        self._ranges: deque[tuple[int, dict[str, list[int]]]] = deque()
+        self._ranges: deque[tuple[int, dict[str, bytes]]] = deque()
         self._indexed = 0
         self._tables: dict[str, dict[str, Row]] = {name: {} for name in TABLES}
         self._keys: dict[str, list[str]] = {name: [] for name in TABLES}
@@ -91,13 +96,10 @@ class MemoryStorage:
 
     def index(self, entries: Sequence[IndexEntry], upto: int) -> Result[None, StorageError]:
         """Keep index entries, and drop those that cover dropped groups only."""
-        part = {
-            entry.key: list(unpack(f"<{len(entry.groups) // 4}I", entry.groups))
-            for entry in entries
-        }
+        part = {entry.key: entry.groups for entry in entries}
         with self._lock:
             if part:
-                self._ranges.append((max(numbers[-1] for numbers in part.values()), part))
+                self._ranges.append((upto, part))
             self._indexed = max(self._indexed, upto)
             oldest = self._groups[0].seq if self._groups else self._last + 1
             while self._ranges and self._ranges[0][0] < oldest:
@@ -112,8 +114,8 @@ class MemoryStorage:
         """Return the numbers of the kept groups in which `key` occurs."""
         with self._lock:
             oldest = self._groups[0].seq if self._groups else self._last + 1
-            found = {n for _, part in self._ranges for n in part.get(key, ()) if n >= oldest}
-        return sorted(found)
+            packed = b"".join(part.get(key, b"") for _, part in self._ranges)
+        return sorted(n for n in set(unpack(f"<{len(packed) // 4}I", packed)) if n >= oldest)
 
     def last_group(self) -> int:
         """Return the number of the newest group."""
@@ -205,3 +207,20 @@ def _checked(group: Group) -> Group:
     if crc32(group.blob) != group.checksum:
         raise StorageFault(Corrupt(group.seq, "the checksum does not match"))
     return group
+
+
+def make(options: StorageOptions) -> Result[Storage, StorageError | InvalidSetting]:
+    """Make the storage for the URL `memory:`."""
+    retention = options.settings.get("retention", RETENTION)
+    match retention if isinstance(retention, int) else ByteSize.parse(str(retention)):
+        case int(size) | Success(size) if size > 0:
+            return Success(MemoryStorage(retention=size))
+    return Failure(
+        InvalidSetting("plugins.settings.memory", "retention", f"{retention!r} is no positive size")
+    )
+
+
+@hookimpl
+def caxton_storages() -> Sequence[StorageKind]:
+    """Add the storage `memory:`."""
+    return [StorageKind("memory", ("memory",), make)]

@@ -16,9 +16,10 @@ from pathlib import Path
 from struct import unpack
 from typing import Any
 
-from caxton_core.errors import StorageError
-from caxton_core.ports import TABLES, Durability, Group, IndexEntry, Row
-from returns.result import Result, Success
+from caxton_core.errors import InvalidSetting, StorageError
+from caxton_core.hookspecs import API, StorageKind, StorageOptions, hookimpl
+from caxton_core.ports import TABLES, Durability, Group, IndexEntry, Row, Storage
+from returns.result import Failure, Result, Success
 
 from caxton_plugins.storages.connections import Connections
 from caxton_plugins.storages.models import PROJECTIONS, Blobs, Entries, Groups, Marks
@@ -31,6 +32,8 @@ from caxton_plugins.storages.statements import (
     to_group,
     to_row,
 )
+
+caxton_api = API
 
 _PAGE = 8
 """Groups fetched by one query."""
@@ -164,3 +167,17 @@ class SqliteStorage:
 
     def _ask(self, query: Any) -> builtins.list[tuple[Any, ...]]:
         return self._db.read(*query.sql())
+
+
+def make(options: StorageOptions) -> Result[Storage, StorageError | InvalidSetting]:
+    """Make the storage for a URL: `sqlite:///relative/path`, `sqlite:////absolute/path`."""
+    path = options.url.partition(":")[2].removeprefix("///")
+    if not path or path.startswith("//"):
+        return Failure(InvalidSetting("storage", "url", f"{options.url!r} is not sqlite:///PATH"))
+    return Success(SqliteStorage(path, durability=options.durability))
+
+
+@hookimpl
+def caxton_storages() -> Sequence[StorageKind]:
+    """Add the storage for URLs that begin with `sqlite:`."""
+    return [StorageKind("sqlite", ("sqlite",), make)]

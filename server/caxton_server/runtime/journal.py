@@ -22,7 +22,7 @@ from caxton_core.errors import Corrupt, StorageError, StorageFault, StorageUnava
 from returns.result import Failure, Result, Success
 
 from caxton_server.runtime.journal_groups import Batch, Codec, Turn, pack, unpack
-from caxton_server.runtime.journal_index import Index
+from caxton_server.runtime.journal_index import Index, Key
 from caxton_server.runtime.journal_writer import Writer
 
 if TYPE_CHECKING:
@@ -73,11 +73,8 @@ class Journal:
         if isinstance(opened, Failure):
             return opened
         try:
-            self._index = Index(self.storage)
-            for batch in self.recover(self.storage.indexed_upto(), images=False):
-                self._index.add(batch.seq, set(self.codec.keys(batch.records)))
-                if self._index.due:
-                    self._index.build()
+            self._index = Index(self.storage, self._keys)
+            self._index.catch_up(self.storage.last_group())
         except StorageFault as fault:
             return Failure(fault.error)
         return opened
@@ -232,9 +229,10 @@ class Journal:
         turn = self._turn()
         seq = self.storage.last_group() + 1
         self._take(self.storage.append((pack(seq, (turn,), self.codec),), list(turn.rows.values())))
-        self.index.add(seq, set(self.codec.keys(turn.records)))
-        if self.index.due:
-            self.index.build()
+
+    def _keys(self, seq: int) -> set[Key]:
+        group = self.storage.group(seq)
+        return self.codec.keys(unpack(group, self.codec, images=False).records) if group else set()
 
     def _take(self, done: Result[None, StorageError]) -> None:
         self.failing = done.failure() if isinstance(done, Failure) else None
@@ -247,8 +245,10 @@ class Journal:
                 raise StorageFault(Corrupt(after, "it is missing"))
             yield unpack(group, self.codec, images=images)
 
-    def find(self, key: str) -> list[int]:
-        """Return the numbers of the groups in which an index key occurs; any thread, after `settle`."""
+    def find(self, key: Key) -> list[int]:
+        """Return the groups in which a conversation (its id) or an agent (its handle) occurs, ascending."""
+        if self._writer is None:
+            self.index.catch_up(self.storage.last_group())
         return self.index.find(key)
 
     def batches(

@@ -9,7 +9,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from struct import Struct
 from typing import Any
@@ -19,13 +19,15 @@ import msgspec
 from caxton_core.errors import Corrupt, StorageFault
 from caxton_core.ports import Group, Row
 
+from caxton_server.runtime.journal_index import Key
+
 _VERSION = b"\x01"
 _LENGTH = Struct("<I")
 _time = attrgetter("time")
 
 
-def _no_keys(_records: Sequence[Any]) -> Iterable[str]:
-    return ()
+def _no_keys(_records: Sequence[Any]) -> set[Key]:
+    return set()
 
 
 def _earliest(records: Sequence[Any]) -> int:
@@ -35,14 +37,14 @@ def _earliest(records: Sequence[Any]) -> int:
 class Codec(msgspec.Struct, frozen=True):
     """What the journal must know about its records.
 
-    `keys` gives the index keys of some records at once; `earliest` the first time (epoch ms) at which an id in them
+    `keys` gives the conversations (ids) and agents (handles) in some records at once; `earliest` the first time (epoch ms) at which an id in them
     can have been made.
     """
 
     decode: Callable[[bytes | memoryview], list[Any]] = msgspec.msgpack.decode
     decode_images: Callable[[bytes | memoryview], list[Any]] = msgspec.msgpack.decode
     encode: Callable[[Sequence[Any]], bytes] = msgspec.msgpack.Encoder().encode
-    keys: Callable[[Sequence[Any]], Iterable[str]] = _no_keys
+    keys: Callable[[Sequence[Any]], set[Key]] = _no_keys
     earliest: Callable[[Sequence[Any]], int] = _earliest
 
 

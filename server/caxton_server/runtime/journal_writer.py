@@ -105,7 +105,7 @@ class Writer:
             delay = min(2 * delay, _LONGEST_DELAY)
         if groups:
             self._seq += 1
-            self._index.add(self._seq, set(self._codec.keys(records)))
+            self._index.add(self._seq, self._codec.keys(records))
         self._position = turns[-1].position
         self._announce(self._position, None)
         return True
