@@ -20,6 +20,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"^```bash\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LONGEST = 900
+# What a fresh clone does not have: environments, caches, packages of npm, data of nodes.
+LEFT_OUT = shutil.ignore_patterns(".?*", "__pycache__", "node_modules", "build", "dist", "*-data")
 PREAMBLE = "set -euo pipefail\n"
 
 
@@ -37,18 +39,6 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def copy_tree(to: Path) -> None:
-    """Copy what a fresh clone of the present tree would have."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).is_file():
-            (to / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, to / name)
-
-
 def main() -> int:
     """Run the commands and return the shell's exit code."""
     port, metrics = free_ports(2)
@@ -64,8 +54,8 @@ def main() -> int:
         "CAXTON_SERVER__METRICS_PORT": str(metrics),
         "CAXTON_URL": f"http://127.0.0.1:{port}",
     }
-    with tempfile.TemporaryDirectory() as scratch:
-        copy_tree(Path(scratch))
+    with tempfile.TemporaryDirectory() as parent:
+        scratch = shutil.copytree(ROOT, Path(parent) / "caxton", ignore=LEFT_OUT)
         shell = subprocess.Popen(
             ["bash", "-c", script],
             cwd=scratch,

@@ -19,17 +19,24 @@ PRIVATE_PATH = re.compile(r"(?<![\w.*:\]-])/(?:work|farm|home/\w+|root|Users/\w+
 
 
 def tracked() -> list[Path]:
-    """List the files of the project: what git tracks, or in an unpacked archive all there is."""
+    """List the files of the project: what git tracks, or in an unpacked archive what is not hidden."""
     listed = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    if listed.returncode:
-        return sorted(path.relative_to(ROOT) for path in ROOT.rglob("*") if path.is_file())
-    return [
+    if listed.returncode == 0:
+        names = [Path(name) for name in listed.stdout.split("\0") if name]
+        return [name for name in names if (ROOT / name).is_file()]
+    folders = [
         path
-        for name in listed.stdout.split("\0")
-        if name and (ROOT / (path := Path(name))).is_file()
+        for path in ROOT.iterdir()
+        if path.is_dir() and not path.name.startswith((".", "build"))
     ]
+    return sorted(
+        path.relative_to(ROOT)
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.is_file() and not {"__pycache__", "node_modules"} & set(path.parts)
+    )
 
 
 FILES = tracked()
