@@ -1,7 +1,8 @@
 """Messages of the initiator: expanded to legs, judged for all of them, then applied (fipa.md 4.1, 4.2).
 
 Rules:
-- each test of 4.2 is put to every addressed leg before the next test: the first failing test names the reason;
+- a legal message takes one pass over its legs; only when a leg fails is the reason looked for, and then each test of
+  4.2 is put to every addressed leg before the next test: the first failing test names it;
 - answers quote the participant's latest message strictly; calls that open something new may omit in-reply-to.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from caxton_core.conversations_cancels import begin_cancel
-from caxton_core.conversations_protocols import Protocol
+from caxton_core.conversations_protocols import Move, Protocol
 from caxton_core.conversations_rounds import play, shut
 from caxton_core.conversations_values import (
     LIMIT,
@@ -37,6 +38,29 @@ _ANSWERS: Final = frozenset(
 )
 
 
+def _first_failure(
+    protocol: Protocol,
+    conversation: Conversation,
+    performative: str,
+    receivers: tuple[str, ...],
+    in_reply_to: str | None,
+) -> Rejection | None:
+    """Put tests 6 to 8, and that no leg is under cancel, to every addressed leg."""
+    legs = conversation.legs
+    if any(name not in legs for name in receivers):
+        return NOT_A_PARTY
+    addressed = [legs[name] for name in receivers]
+    if any(leg.state not in protocol.by_initiator for leg in addressed):
+        return LEG_CLOSED
+    if in_reply_to is not None or performative in _ANSWERS:
+        for leg in addressed:
+            if in_reply_to != leg.told_token and in_reply_to != leg.told_id:
+                return BAD_IN_REPLY_TO
+    if any(leg.cancel is not None for leg in addressed):
+        return OUT_OF_SEQUENCE
+    return None
+
+
 def admit_initiator(
     protocol: Protocol,
     conversation: Conversation,
@@ -55,68 +79,59 @@ def admit_initiator(
     open_legs = conversation.open_legs
     if not open_legs:
         return TERMINATED
-    legs = conversation.legs
+    before = conversation.legs
     table = protocol.by_initiator
     if not receivers:
-        receivers = tuple(name for name, leg in legs.items() if leg.state in table)
+        receivers = tuple(name for name, leg in before.items() if leg.state in table)
     elif len(receivers) > 1:
         receivers = tuple(dict.fromkeys(receivers))
-    for name in receivers:
-        if name not in legs:
-            return NOT_A_PARTY
-    for name in receivers:
-        if legs[name].state not in table:
-            return LEG_CLOSED
-    if in_reply_to is not None or performative in _ANSWERS:
-        for name in receivers:
-            leg = legs[name]
-            if in_reply_to != leg.told_token and in_reply_to != leg.told_id:
-                return BAD_IN_REPLY_TO
-    for name in receivers:
-        if legs[name].cancel is not None:
-            return OUT_OF_SEQUENCE
     messages = conversation.messages
-    if performative == "cancel":
-        if messages >= LIMIT:
-            return FULL
-        return begin_cancel(conversation, receivers, message_id, reply_with, reply_by, reply_to)
-    if conversation.floor is not None:
+    if performative == "cancel" or conversation.floor is not None:
+        failure = _first_failure(protocol, conversation, performative, receivers, in_reply_to)
+        if failure is not None:
+            return failure
+        if performative == "cancel":
+            if messages >= LIMIT:
+                return FULL
+            return begin_cancel(conversation, receivers, message_id, reply_with, reply_by, reply_to)
         return play(
             protocol, conversation, "initiator", performative, receivers, receivers, message_id, reply_with,
             reply_by, reply_to,
         )  # fmt: skip
-    move = None
-    for name in receivers:
-        leg = legs[name]
-        move = table[leg.state].get(performative)
-        if move is None or (move.answered and leg.told_id is None):
-            return OUT_OF_SEQUENCE
-        if move.bar is not None and move.bar(conversation):
-            return OUT_OF_SEQUENCE
-    if messages >= LIMIT:
-        return FULL
-    legs = legs.copy()
+    strict = in_reply_to is not None or performative in _ANSWERS
+    legs = before.copy()
     bound = conversation.next_deadline
-    awarded: tuple[str, ...] = ()
+    move: Move | None = None
     for name in receivers:
-        leg = legs[name]
-        move = table[leg.state][performative]
+        leg = before.get(name)
+        row = None if leg is None else table.get(leg.state)
+        move = None if row is None else row.get(performative)
+        if (
+            leg is None
+            or move is None
+            or leg.cancel is not None
+            or (strict and in_reply_to != leg.told_token and in_reply_to != leg.told_id)
+            or (move.answered and leg.told_id is None)
+            or (move.bar is not None and move.bar(conversation))
+        ):
+            failure = _first_failure(protocol, conversation, performative, receivers, in_reply_to)
+            return OUT_OF_SEQUENCE if failure is None else failure
         if move.closes:
             open_legs -= 1
             legs[name] = Leg(
                 move.target, None, None, None, None, None, move.mark or leg.mark, leg.reply_to
-            )
+            )  # fmt: skip
             continue
-        if move.timed and reply_by is not None:
-            deadline = reply_by
-            if bound is None or deadline < bound:
-                bound = deadline
-        else:
-            deadline = None
+        deadline = reply_by if move.timed else None
+        if deadline is not None and (bound is None or deadline < bound):
+            bound = deadline
         legs[name] = Leg(
             move.target, message_id, reply_with, leg.told_id, leg.told_token, deadline,
             move.mark or leg.mark, reply_to,
         )  # fmt: skip
+    if messages >= LIMIT:
+        return FULL
+    awarded: tuple[str, ...] = ()
     if move is not None:
         if move.mark == "awarded":
             awarded = receivers
