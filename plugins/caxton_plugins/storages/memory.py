@@ -61,12 +61,15 @@ class MemoryStorage:
 
     def append(self, groups: Sequence[Group], rows: Sequence[Row]) -> Result[None, StorageError]:
         """Keep groups and rows; groups that are there already are passed over."""
+        for row in rows:
+            if unknown := row.columns.keys() - set(TABLES[row.table]):
+                raise KeyError(f"{row.table} has no column {unknown}")
         with self._lock:
-            for group in groups:
-                if group.seq <= self._last:
-                    continue
-                if group.seq != self._last + 1:
-                    raise ValueError(f"group {group.seq} does not follow {self._last}")
+            new = [group for group in groups if group.seq > self._last]
+            for number, group in enumerate(new, start=self._last + 1):
+                if group.seq != number:
+                    raise ValueError(f"group {group.seq} does not follow {number - 1}")
+            for group in new:
                 self._groups.append(group)
                 self._last = group.seq
                 self._bytes += len(group.blob)
@@ -77,10 +80,6 @@ class MemoryStorage:
         return _DONE
 
     def _put(self, row: Row) -> None:
-        if not TABLES[row.table] >= tuple(row.columns) and set(row.columns) - set(
-            TABLES[row.table]
-        ):
-            raise KeyError(f"{row.table} has no column {set(row.columns) - set(TABLES[row.table])}")
         table, keys = self._tables[row.table], self._keys[row.table]
         if row.deleted:
             if table.pop(row.key, None) is not None:

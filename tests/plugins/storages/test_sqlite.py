@@ -1,0 +1,253 @@
+"""The storage in an SQLite file."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from caxton_core.errors import (
+    Corrupt,
+    DatabaseTooNew,
+    StorageError,
+    StorageFault,
+    StorageFull,
+    StorageUnavailable,
+    Unreadable,
+)
+from caxton_core.hookspecs import StorageOptions
+from caxton_core.ports import Durability, Group, Row
+from caxton_core.testing_storages import StorageContract, make_group
+from caxton_plugins.storages import connections
+from caxton_plugins.storages.migrations import SCHEMA
+from caxton_plugins.storages.models import MODELS
+from caxton_plugins.storages.sqlite import SqliteStorage, make
+from peewee import SqliteDatabase
+from returns.result import Result, Success
+
+
+class TestSqliteStorage(StorageContract):
+    """It passes the contract suite."""
+
+    @pytest.fixture(autouse=True)
+    def _storage(self, tmp_path: Path) -> Iterator[None]:
+        self.path = tmp_path / "caxton.db"
+        self.storage = SqliteStorage(self.path)
+        assert self.storage.open() == Success(None)
+        yield
+        self.storage.close()
+
+    def reopen(self) -> Result[None, StorageError]:
+        """Open the same file again."""
+        self.storage.close()
+        self.storage = SqliteStorage(self.path)
+        return self.storage.open()
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Iterator[SqliteStorage]:
+    """Give an open storage."""
+    made = SqliteStorage(tmp_path / "caxton.db")
+    made.open()
+    yield made
+    made.close()
+
+
+def failure(path: Path) -> StorageError:
+    """Open a storage that can't be opened, and return the reason."""
+    return SqliteStorage(path).open().failure()
+
+
+def test_migrations_make_what_the_models_say(storage: SqliteStorage, tmp_path: Path) -> None:
+    """The tables after all migrations have the columns, types and keys of the models, and no others."""
+    made = SqliteDatabase(tmp_path / "modelled.db")
+    with made.bind_ctx(MODELS), made.connection_context():
+        made.create_tables(MODELS, safe=False)
+    modelled = sqlite3.connect(tmp_path / "modelled.db")
+    migrated = sqlite3.connect(storage.path)
+
+    def shape(db: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]]:
+        tables = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        return {
+            name: db.execute(f"PRAGMA table_info({name})").fetchall()
+            for (name,) in tables
+            if name != "schema_version"
+        }
+
+    assert shape(migrated) == shape(modelled)
+    migrated.close()
+    modelled.close()
+
+
+@pytest.mark.parametrize(("durability", "level"), [("disk", 2), ("process", 1), ("memory", 0)])
+def test_durability_is_the_level_of_synchronous(
+    tmp_path: Path, durability: Durability, level: int
+) -> None:
+    """Each durability is a level of SQLite's `synchronous`, always with a write-ahead log."""
+    storage = SqliteStorage(tmp_path / "caxton.db", durability=durability)
+    storage.open()
+    writer = storage._db._writer
+    assert writer is not None
+    assert writer.execute("PRAGMA synchronous").fetchone() == (level,)
+    assert writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    storage.close()
+
+
+def test_a_newer_database_is_refused(storage: SqliteStorage) -> None:
+    """A database with a schema this code doesn't know is left alone."""
+    storage.close()
+    with sqlite3.connect(storage.path) as db:
+        db.execute("INSERT INTO schema_version VALUES (?)", (SCHEMA + 1,))
+    db.close()
+    assert failure(storage.path) == DatabaseTooNew(str(storage.path), SCHEMA + 1, SCHEMA)
+
+
+def test_another_programs_database_is_refused(tmp_path: Path) -> None:
+    """Tables without a `schema_version` are not ours to migrate."""
+    path = tmp_path / "other.db"
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE photos (name TEXT)")
+    db.close()
+    assert isinstance(failure(path), Unreadable)
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT name FROM sqlite_master").fetchall() == [("photos",)]
+    db.close()
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    """Bytes that are no database, a folder, and a missing folder are each a clear error."""
+    text = tmp_path / "notes.txt"
+    text.write_text("not a database at all, but long enough to look like something" * 20)
+    for path in (text, tmp_path, tmp_path / "missing" / "caxton.db"):
+        found = failure(path)
+        assert isinstance(found, Unreadable)
+        assert str(path) in str(found)
+
+
+def test_a_flipped_bit_is_noticed(storage: SqliteStorage) -> None:
+    """A group whose bytes changed on the disk raises; the groups before it still come."""
+    storage.append([make_group(seq, bytes(100)) for seq in (1, 2, 3)], ())
+    with sqlite3.connect(storage.path) as db:
+        db.execute("UPDATE groups SET blob = ? WHERE seq = 2", (b"\x01" + bytes(99),))
+    db.close()
+    groups = storage.groups(0)
+    assert next(groups).seq == 1
+    with pytest.raises(StorageFault) as caught:
+        next(groups)
+    assert caught.value.error == Corrupt(2, "its bytes do not match its checksum")
+
+
+def test_a_damaged_file_is_no_silent_wrong_read(storage: SqliteStorage) -> None:
+    """Whatever bit of the file is flipped, a read gives the right groups or says that it can't."""
+    groups = [make_group(seq, bytes([seq]) * 5000) for seq in range(1, 9)]
+    storage.append(groups, ())
+    storage.close()
+    sound = storage.path.read_bytes()
+    noticed = 0
+    for offset in range(50, len(sound), max(1, len(sound) // 60)):
+        damaged = bytearray(sound)
+        damaged[offset] ^= 0x10
+        storage.path.write_bytes(damaged)
+        again = SqliteStorage(storage.path)
+        if not isinstance(again.open(), Success):
+            noticed += 1
+            continue
+        try:
+            read = list(again.groups(0))
+            assert read == groups[: len(read)]
+            assert all(
+                found.checksum == made.checksum for found, made in zip(read, groups, strict=False)
+            )
+            noticed += len(read) < len(groups)
+        except StorageFault:
+            noticed += 1
+        finally:
+            again.close()
+    assert noticed
+
+
+def test_a_full_disk_is_said_and_survived(storage: SqliteStorage) -> None:
+    """When the file can't grow nothing of the commit is kept; when it can again, the same commit works."""
+    writer = storage._db._writer
+    assert writer is not None
+    pages = writer.execute("PRAGMA page_count").fetchone()[0]
+    writer.execute(f"PRAGMA max_page_count = {pages}")
+    group, row = make_group(1, bytes(1 << 20)), Row("meta", "a", {})
+    assert isinstance(storage.append([group], [row]).failure(), StorageFull)
+    assert storage.last_group() == 0
+    assert storage.get("meta", "a") is None
+    writer.execute("PRAGMA max_page_count = 1000000")
+    assert storage.append([group], [row]) == Success(None)
+    assert list(storage.groups(0)) == [group]
+
+
+def test_a_busy_database_is_said(storage: SqliteStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While another program writes, a commit fails after a while, and works when tried again."""
+    monkeypatch.setattr(connections, "_BUSY_SECONDS", 0.01)
+    storage.close()
+    storage.open()
+    other = sqlite3.connect(storage.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    found = storage.append([make_group(1)], ()).failure()
+    assert isinstance(found, StorageUnavailable)
+    other.execute("ROLLBACK")
+    other.close()
+    assert storage.append([make_group(1)], ()) == Success(None)
+
+
+def test_a_closed_storage_says_so(storage: SqliteStorage) -> None:
+    """After `close`, writing fails and reading raises, neither in a strange way."""
+    storage.close()
+    assert isinstance(storage.append([make_group(1)], ()).failure(), StorageUnavailable)
+    with pytest.raises(StorageFault):
+        storage.get("meta", "a")
+
+
+def test_threads_read_while_one_writes(storage: SqliteStorage) -> None:
+    """Readers see a growing prefix of whole commits: a row never comes before its group, nor without it."""
+    problems: list[str] = []
+    done = threading.Event()
+
+    def read() -> None:
+        seen = 0
+        while not done.is_set():
+            row = storage.get("meta", "last")
+            groups: list[Group] = list(storage.groups(seen))
+            if row is not None and (groups[-1].seq if groups else seen) < int(row.body):
+                problems.append(f"row {row.body!r} without its group")
+            numbers = [group.seq for group in groups]
+            if numbers != list(range(seen + 1, seen + 1 + len(numbers))):
+                problems.append(f"{numbers} behind {seen}")
+            seen += len(numbers)
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for seq in range(1, 101):
+        storage.append([make_group(seq, bytes(500))], [Row("meta", "last", {}, b"%d" % seq)])
+    done.set()
+    for reader in readers:
+        reader.join()
+    assert problems == []
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("sqlite:///caxton-data/caxton.db", "caxton-data/caxton.db"),
+        ("sqlite:////var/lib/caxton.db", "/var/lib/caxton.db"),
+    ],
+)
+def test_the_url_says_the_path(url: str, path: str) -> None:
+    """Three slashes begin a relative path, four an absolute one."""
+    made = make(StorageOptions(url, "process")).unwrap()
+    assert isinstance(made, SqliteStorage)
+    assert (str(made.path), made.durability) == (path, "process")
+
+
+@pytest.mark.parametrize("url", ["sqlite:", "sqlite://host/x.db", "sqlite:///"])
+def test_a_url_without_a_path_is_refused(url: str) -> None:
+    """A URL that names no file is a clear error."""
+    assert url in str(make(StorageOptions(url, "disk")).failure())
