@@ -47,7 +47,7 @@ def cli() -> str:
             for parameter in command.get_params(context)
             if (record := parameter.get_help_record(context)) is not None
             for shown, text in [record]
-            if shown != "-h, --help"
+            if not shown.endswith("--help")
         ]
         if options:
             lines.append(table(("option", "meaning"), options))
@@ -169,7 +169,7 @@ def states() -> str:
     from caxton_core.agents import AGENT
     from caxton_core.deployments import DEPLOYMENT
 
-    protocols = registry.load().unwrap().protocols()
+    protocols = sorted(registry.load().unwrap().protocols(), key=lambda protocol: protocol.name)
     text = diagrams.markdown([AGENT, DEPLOYMENT, *(protocol.table for protocol in protocols)])
     head, _, rest = text.partition("\n\n")
     return f"{head}\n\n{NOTE}\n\n{rest}"
