@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from caxton_plugins.sandboxes.wasm.guest import WasmGuest
 
 HOST_CALLS: Final = 10_000  # a step
-HOST_TIME: Final = 200e-6  # seconds a slice, then it ends
+HOST_TIME: Final = 200e-6  # seconds a slice, then it ends at the guest's next loop or function
+HOST_TIME_MOST: Final = 50e-3  # for code that has neither
 LOG_LINE: Final = 8192
 LOG_STEP: Final = 64 * 1024
 STATE_KEY: Final = 1024
@@ -211,8 +212,11 @@ def bridge(turn: Turn, name: str, body: Body) -> Callback:
                 guest.slots_at, guest.slots = at, slots_at(at)
             slots = guest.slots
             body(guest, slots)
-            if calls != 1 and _now() - guest.slice_began > HOST_TIME and not guest.throttled:
-                guest.throttle()
+            if calls != 1 and (spent := _now() - guest.slice_began) > HOST_TIME:
+                if not guest.throttled:
+                    guest.throttle()
+                elif spent > HOST_TIME_MOST:
+                    return guest.refuse(Fault("time", "its host calls never let go of the thread"))
         except Refused as error:
             return guest.refuse(Fault("trap", f"{name}: {error}"))
         except BaseException as error:  # noqa: BLE001  # whatever leaves a callback is lost, and the guest runs on
