@@ -52,6 +52,11 @@ def printable(text: str) -> str:
     return text if text.isascii() and text.isprintable() else text.translate(_CONTROLS)
 
 
+def printable_lines(text: str) -> str:
+    """Replace what could drive a terminal, keeping the ends of lines."""
+    return text.translate(_CONTROLS_BUT_NEWLINE)
+
+
 class Writer:
     """Writes lines to a stream from a thread; drops and counts what it can't keep up with."""
 
@@ -162,9 +167,7 @@ def _name(logger: WrappedLogger, _method: str, event: Event) -> Event:
 def _clean(_logger: WrappedLogger, _method: str, event: Event) -> Event:
     for key, value in event.items():
         if isinstance(value, str):
-            event[key] = (
-                value.translate(_CONTROLS_BUT_NEWLINE) if key in _MANY_LINES else printable(value)
-            )
+            event[key] = printable_lines(value) if key in _MANY_LINES else printable(value)
         elif isinstance(value, bytes):
             event[key] = printable(value.decode("utf-8", "replace"))
     return event
@@ -177,4 +180,8 @@ def _json(_logger: WrappedLogger, _method: str, event: Event) -> str:
         "severity": event.pop("level", ""),
         "body": body,
     }
-    return _encode({**head, **event}).decode()
+    try:
+        return _encode({**head, **event}).decode()
+    except (UnicodeEncodeError, RecursionError, ValueError):
+        # A value that JSON can't hold must not cost the line.
+        return _encode({**head, "fields": ascii(event)}).decode()

@@ -1,0 +1,1 @@
+"""Tests of logs, trace ids and metrics."""
