@@ -163,6 +163,27 @@ def hooks() -> str:
     return page(lines)
 
 
+def metrics() -> str:
+    """Describe every metric, in the order of its table."""
+    from caxton_server.telemetry.metrics import BUCKETS, METRICS, PREFIX
+
+    lines = [
+        "# Metrics",
+        NOTE,
+        inspect.cleandoc("""
+            Served for Prometheus at `/metrics` on `server.metrics_port`. Figures are gathered at the scrape; those that
+            are sampled stand for all. No label names an agent, so the number of series does not grow with the agents.
+        """),
+    ]
+    for row in METRICS:
+        labels = ", ".join(f"`{label}`" for label in row.labels)
+        facts = [row.kind.capitalize(), f"labels {labels}" if labels else "no labels"]
+        if row.name in BUCKETS:
+            facts.append("buckets " + ", ".join(f"{bound:g}" for bound in BUCKETS[row.name]))
+        lines += [f"## {PREFIX}{row.name}", row.help, "; ".join(facts) + "."]
+    return page(lines)
+
+
 def states() -> str:
     """Draw the state tables of agents, deployments and every protocol."""
     from caxton_core import diagrams, registry
@@ -208,6 +229,7 @@ def page(parts: list[str]) -> str:
 PAGES: Mapping[str, Callable[[], str]] = {
     "cli.md": cli,
     "hooks.md": hooks,
+    "metrics.md": metrics,
     "rest.md": rest,
     "states.md": states,
 }
