@@ -194,6 +194,10 @@ def _register(manager: pluggy.PluginManager, name: str, plugin: Any) -> PluginEr
     wants = getattr(plugin, "caxton_api", None)
     if wants != API:
         return IncompatiblePlugin(name, "nothing" if wants is None else str(wants), API)
+    if getattr(plugin, "__hash__", None) is None:
+        return BrokenPlugin(
+            name, f"a {type(plugin).__name__} can't be told from others: it has no hash"
+        )
     try:
         manager.register(plugin, name)
         manager.check_pending()
