@@ -97,7 +97,7 @@ def rest() -> str:
             lines += [f"## {method.upper()} {path}", operation["summary"], *exchange(operation)]
     lines.append("## Types")
     for name, schema in sorted(described["components"]["schemas"].items()):
-        if "properties" in schema:
+        if "properties" in schema and not PAGE.fullmatch(name):
             duty = schema.get("description", "").split("\n\n")[0]
             rows = [(f"`{key}`", spelled(kind)) for key, kind in schema["properties"].items()]
             lines += [f"### {name}", duty, table(("field", "type"), rows)]
@@ -136,7 +136,8 @@ def spelled(schema: Mapping[str, Any]) -> str:
     elif "enum" in schema:
         text = ", ".join(f"`{value}`" for value in schema["enum"])
     elif "$ref" in schema:
-        text = schema["$ref"].rsplit("/", 1)[-1]
+        name = schema["$ref"].rsplit("/", 1)[-1]
+        text = PAGE.sub(r"page of \1", name)
     elif schema.get("type") == "array":
         text = f"list of {spelled(schema.get('items') or {})}"
     else:
