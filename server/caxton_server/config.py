@@ -93,8 +93,8 @@ class StorageConfig(msgspec.Struct, frozen=True, kw_only=True):
             return None
         if scheme == "sqlite":
             return Path(rest.removeprefix("///")).parent
-        path = rest.removeprefix("//").removeprefix("/") if rest.startswith("///") else ""
-        return Path(path or "caxton-data")
+        path = Path(rest.removeprefix("///") if rest.startswith("///") else "caxton-data")
+        return path.parent if path.suffix else path
 
 
 class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -286,6 +286,7 @@ def test_secrets_are_never_shown() -> None:
         ("memory:", None),
         ("postgresql://db/caxton", Path("caxton-data")),
         ("jsonlines:///journal", Path("journal")),
+        ("jsonlines:////var/journal/all.jsonl", Path("/var/journal")),
     ],
 )
 def test_the_data_folder_follows_from_the_url(url: str, folder: Path | None) -> None:
