@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 HERE = Path(__file__).parent
+PAGE = re.compile(r"Page_(\w+)_")
 NOTE = (
     "<!-- Written by `python docs/reference.py`; change the docstrings and help texts it reads. -->"
 )
@@ -238,12 +239,14 @@ PAGES: Mapping[str, Callable[[], str]] = {
 
 def main(arguments: list[str]) -> int:
     """Write the pages, or with `--check` name those that would change."""
-    stale = [name for name, text in PAGES.items() if not same(HERE / name, text())]
+    texts = {HERE / name: text() for name, text in PAGES.items()}
+    stale = [path for path, text in texts.items() if not same(path, text)]
     if "--check" in arguments:
-        print(*(f"docs/{name} is not what the program says" for name in stale), sep="\n")
+        for path in stale:
+            print(f"{path.name} is not what the program says")
         return 1 if stale else 0
-    for name in stale:
-        (HERE / name).write_text(PAGES[name]())
+    for path in stale:
+        path.write_text(texts[path])
     return 0
 
 

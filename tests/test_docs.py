@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from caxton_core import hookspecs
 from caxton_server.config import SETTINGS
 
 ROOT = Path(__file__).parent.parent
@@ -40,6 +41,13 @@ def test_every_setting_has_a_heading() -> None:
         heading for heading in headings("configuration.md") if re.fullmatch(r"\w+(\.\w+)+", heading)
     ]
     assert sorted(dotted) == sorted(SETTINGS)
+
+
+def test_every_hook_has_a_test() -> None:
+    """Each hook is tried by a test of its own, named for it."""
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    hooks = [name for name in vars(hookspecs) if name.startswith("caxton_")]
+    assert [name for name in hooks if f"def test_hook_{name}(" not in tests] == []
 
 
 def test_every_page_is_reached_from_the_index() -> None:
