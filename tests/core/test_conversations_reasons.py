@@ -62,6 +62,9 @@ def test_wrong_receiver() -> None:
     closed = after(conversation, "inform", A)
     assert reason(closed, "inform", A, receivers=("desk@caxton",)) == "leg-closed"
     assert reason(closed, "inform", A, receivers=(B,)) == "wrong-receiver"
+    calling = after(opened(CONTRACT_NET, A, B, reply_to=("desk@caxton",)), "propose", A)
+    swept = after(calling, "accept-proposal", ME, receivers=(A,))
+    assert reason(swept, "propose", B, receivers=("desk@caxton",)) == "leg-closed"
 
 
 def test_reply_to_follows_the_latest_message() -> None:
@@ -115,3 +118,22 @@ def test_a_full_conversation_takes_no_more() -> None:
     assert after(full, "failure", "ams@caxton", about=A).terminal
     last = msgspec.structs.replace(opened(REQUEST, A), messages=LIMIT - 1)
     assert after(last, "inform", A).messages == LIMIT
+
+
+def test_a_cancel_is_quoted_by_its_token_or_its_id() -> None:
+    """4.6: the reply-with, else the id; with a reply-with the id is an alias."""
+    for given, quotes in (({}, ("cancel",)), ({"reply_with": "x"}, ("cancel", "x"))):
+        cancelling = after(opened(REQUEST, A), "cancel", ME, message_id="cancel", **given)
+        for quote in quotes:
+            assert after(cancelling, "inform", A, in_reply_to=quote).terminal
+            assert reason(cancelling, "agree", A, in_reply_to=quote) == "out-of-sequence"
+        assert reason(cancelling, "inform", A, in_reply_to="y") == "bad-in-reply-to"
+
+
+def test_a_deadline_that_passed_under_a_denied_cancel_fires_at_once() -> None:
+    """4.6: the admission of the denial already has the leg expired."""
+    cancelling = after(opened(REQUEST, A, reply_by_ms=10), "cancel", ME, reply_with="x")
+    denied = after(cancelling, "failure", A, in_reply_to="x", now=11)
+    assert (denied.terminal, denied.legs[A].state) == (True, "expired")
+    denied = after(cancelling, "failure", A, in_reply_to="x", now=10)
+    assert (denied.terminal, denied.next_deadline) == (False, 10)

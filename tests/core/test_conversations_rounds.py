@@ -220,6 +220,14 @@ def test_the_round_runs_on_while_a_leg_is_cancelling(play: Play) -> None:
     assert leg_outcome(play.now, A) == "cancelled"
 
 
+def test_a_round_ends_strictly_after_its_time(play: Play) -> None:
+    """4.4: another deadline has passed, the round's is exactly now."""
+    assert play.say("cancel", ME, A, reply_by_ms=5) is None
+    assert play.say("propose", B, at=10) is None
+    assert play.end() == ("bidding", None)
+    assert leg_outcome(play.now, A) == "cancelled"
+
+
 def test_time_ends_an_auction(play: Play) -> None:
     """4.4: at the time-to-live every open leg expires and the general rule says the outcome."""
     late = fire_timers(AUCTION, play.now, now=101)

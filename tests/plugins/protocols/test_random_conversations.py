@@ -125,17 +125,26 @@ class RandomConversation(RuleBasedStateMachine):
 
     @rule(
         data=st.data(),
-        act=st.sampled_from(LIKELY),
+        act=st.none() | st.sampled_from(LIKELY),
         token=st.sampled_from(TOKENS),
         reply_by=OPTIONAL_DELAY,
         delay=st.sampled_from([0, 0, 1, 5]),
     )
     def participant(
-        self, data: st.DataObject, act: str, token: str | None, reply_by: int | None, delay: int
+        self,
+        data: st.DataObject,
+        act: str | None,
+        token: str | None,
+        reply_by: int | None,
+        delay: int,
     ) -> None:
-        """Let a participant say something likely."""
-        name = data.draw(st.sampled_from(self.names))
+        """Let a participant say something likely, mostly what its state allows."""
+        name = data.draw(st.sampled_from(list(self.oracle.open_sides()) or self.names))
         cancel = self.oracle.sides[name].cancel
+        if act is None:
+            triggers = self.oracle.machine.get_triggers(self.oracle.sides[name].state)
+            legal = [event[2:] for event in triggers if event.startswith("P ")]
+            act = data.draw(st.sampled_from(legal or LIKELY))
         quoted = [s for s in (self.oracle.sides[name].last("I"), cancel) if s]
         tokens = [t for said in quoted for t in (said.reply_with, said.id)]
         identity = self._id(delay)
@@ -256,8 +265,8 @@ def test_engine_and_oracle_agree() -> None:
     run_state_machine_as_test(
         RandomConversation,
         settings=settings(
-            max_examples=60,
-            stateful_step_count=30,
+            max_examples=80,
+            stateful_step_count=35,
             deadline=None,
             derandomize=True,
             database=None,
