@@ -179,7 +179,9 @@ def _msgpack_depth(data: bytes, limit: int) -> int:
             position += head & 31
         elif head in (0xDC, 0xDD, 0xDE, 0xDF):
             width = 2 if head in (0xDC, 0xDE) else 4
-            items = int.from_bytes(data[position : position + width], "big") * (2 if head >= 0xDE else 1)
+            items = int.from_bytes(data[position : position + width], "big") * (
+                2 if head >= 0xDE else 1
+            )
             position += width
         elif head in _FIXED_SIZES:
             position += _FIXED_SIZES[head]
@@ -222,7 +224,7 @@ def parse_draft(data: bytes, codec: Codec = "json") -> Draft | InvalidMessage:
     >>> parse_draft(b'{"performative": "inform", "content": 1}').content
     1
     >>> str(parse_draft(b'{"performative": "shout"}'))
-    "Message is not valid: Invalid enum value 'shout' - at `$.performative`."
+    "Invalid message: Invalid enum value 'shout' - at `$.performative`."
     """
     if too_deep(data, codec):
         return InvalidMessage(f"nested deeper than {MAX_NESTING} levels")
@@ -263,7 +265,9 @@ def draft_of(fields: dict[Any, Any]) -> Draft | InvalidMessage:
             plain[key] = value
     act = plain.get("performative")
     if act == "query":
-        plain["performative"] = Performative.QUERY_IF if type(plain.get("content")) is bool else Performative.QUERY_REF
+        plain["performative"] = (
+            Performative.QUERY_IF if type(plain.get("content")) is bool else Performative.QUERY_REF
+        )
     elif type(act) is str:
         plain["performative"] = _CAMEL.get(act, act)
     for field in ("receiver", "reply_to"):
@@ -284,10 +288,18 @@ def _names(value: Any) -> Any:
     """Replace agent identifiers given as objects by their names."""
     if isinstance(value, dict):
         name = value.get("name")
-        unknown = [key for key in value if key not in ("name", "addresses", "resolvers") and not str(key).startswith("x_")]
+        unknown = [
+            key
+            for key in value
+            if key not in ("name", "addresses", "resolvers") and not str(key).startswith("x_")
+        ]
         if unknown:
             return InvalidMessage(f"Object contains unknown field `{unknown[0]}`")
-        return name if isinstance(name, str) else InvalidMessage("Object missing required field `name`")
+        return (
+            name
+            if isinstance(name, str)
+            else InvalidMessage("Object missing required field `name`")
+        )
     if isinstance(value, list):
         names = [_names(item) for item in value]
         return next((name for name in names if type(name) is InvalidMessage), names)
