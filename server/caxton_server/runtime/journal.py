@@ -33,6 +33,7 @@ MOST_SECONDS = 2.0
 _PACK = 256
 _STOP_SECONDS = 5.0
 _IMAGE_BYTES = 512
+_COMMIT_TIMES = 10_000
 _ROW_BYTES = 128
 
 
@@ -48,9 +49,12 @@ class Journal:
         """Changes up to here may leave the node."""
         self.failing: StorageError | None = None
         """Why the last try to commit failed; None when it did not."""
+        self.errors = 0
+        """How often a commit failed."""
         self.on_commit: list[Callable[[int], None]] = []
         """Called on the loop's thread with `committed` when it has grown."""
         self._clock = clock
+        self._commit_times: list[float] = []
         self._latest = 0
         self._records: list[Any] = []
         self._images: dict[str, Any] = {}
@@ -180,7 +184,10 @@ class Journal:
 
     def _told(self, position: int, failing: StorageError | None) -> None:
         self.failing = failing
+        self.errors += failing is not None
         pending = self._pending
+        if pending and pending[0][0] <= position and len(self._commit_times) < _COMMIT_TIMES:
+            self._commit_times.append(self._clock.monotonic() - pending[0][2])
         while pending and pending[0][0] <= position:
             self._pending_bytes -= pending.popleft()[1]
         if position > self.committed:
@@ -217,6 +224,11 @@ class Journal:
             or self._clock.monotonic() - pending[0][2] > MOST_SECONDS
         )
 
+    def take_commit_times(self) -> list[float]:
+        """Return the seconds that commits took since the last call, from the hand-over of their oldest turn."""
+        taken, self._commit_times = self._commit_times, []
+        return taken
+
     # Reading
 
     def settle(self) -> None:
@@ -236,6 +248,7 @@ class Journal:
 
     def _take(self, done: Result[None, StorageError]) -> None:
         self.failing = done.failure() if isinstance(done, Failure) else None
+        self.errors += self.failing is not None
 
     def recover(self, after: int = 0, *, images: bool = True) -> Iterator[Batch]:
         """Yield the batches behind group `after`, or raise `StorageFault` where one is corrupt or missing."""

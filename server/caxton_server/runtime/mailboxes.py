@@ -31,7 +31,15 @@ class Delivery(NamedTuple):
 class Mailbox:
     """The queue of one agent."""
 
-    __slots__ = ("bytes", "bytes_limit", "count", "limit", "platform_bytes", "platform_count", "queue")
+    __slots__ = (
+        "bytes",
+        "bytes_limit",
+        "count",
+        "limit",
+        "platform_bytes",
+        "platform_count",
+        "queue",
+    )
 
     def __init__(self, limit: int, *, message_size: int) -> None:
         self.queue: deque[Delivery] = deque()

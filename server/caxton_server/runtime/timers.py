@@ -17,6 +17,7 @@ class Timers:
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, Callable[[int], None]]] = []
         self._count = 0
+        self.on_change: Callable[[], None] = lambda: None
 
     def __len__(self) -> int:
         return len(self._heap)
@@ -24,7 +25,10 @@ class Timers:
     def at(self, due_ms: int, callback: Callable[[int], None]) -> None:
         """Call `callback(now)` once the clock has reached `due_ms`."""
         self._count += 1
+        earliest = self.next_due
         heapq.heappush(self._heap, (due_ms, self._count, callback))
+        if earliest is None or due_ms < earliest:
+            self.on_change()
 
     @property
     def next_due(self) -> int | None:

@@ -1,0 +1,382 @@
+"""The node's agents: their lifecycle, their instances, and what happens when one dies.
+
+Rules:
+- Every change of state goes through the table in `caxton_core.agents` and is journalled here, in `_move`.
+- After a fatal fault the instance is discarded and never used again; while it waits to be started anew the agent
+  counts as running and its mailbox fills.
+- Entering `failed` or `stopped` answers the mailbox with failures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+from caxton_core.agents import AGENT, AgentState
+from caxton_core.errors import InvalidModule, InvalidTransition, LimitExceeded
+from caxton_core.events import (
+    AgentDraining,
+    AgentFailed,
+    AgentRestarted,
+    AgentResumed,
+    AgentStarted,
+    AgentStopped,
+    AgentSuspended,
+    Event,
+    name_of,
+)  # fmt: skip
+from caxton_core.events import AgentRemoved as AgentRemovedEvent
+from caxton_core.ids import AgentId, ModuleDigest
+from caxton_core.ports import FATAL_REASONS, Fault, Guest, Row, Sandbox
+from caxton_core.restarts import GiveUp, supervise
+from returns.result import Failure, Result, Success
+
+from caxton_server.runtime.cells import Cell
+from caxton_server.runtime.records import AgentRemoved, AgentSaved, VersionSaved
+from caxton_server.runtime.steps import Step
+
+if TYPE_CHECKING:
+    from caxton_core.resources import Manifest
+
+    from caxton_server.runtime.conversations import Conversations
+    from caxton_server.runtime.effects import Performer
+    from caxton_server.runtime.kernel import Kernel
+    from caxton_server.runtime.router import Router
+    from caxton_server.runtime.scheduler import Scheduler
+    from caxton_server.runtime.timers import Timers
+
+VERSIONS_KEPT = 20
+_EMPTYING = (AgentState.FAILED, AgentState.STOPPED)
+
+
+class Agents:
+    """Creates, starts, stops and supervises agents."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        router: Router,
+        conversations: Conversations,
+        performer: Performer,
+        scheduler: Scheduler,
+        timers: Timers,
+        sandboxes: Mapping[str, Sandbox],
+    ) -> None:
+        self.kernel, self.router, self.conversations = kernel, router, conversations
+        self.performer, self.scheduler, self.timers, self.sandboxes = (
+            performer,
+            scheduler,
+            timers,
+            sandboxes,
+        )
+        self.reserved: set[str] = set()
+        scheduler.on_ended = self._ended
+        scheduler.on_empty = self.settle_drain
+        conversations.on_quiet = self._quiet
+
+    # Creation and removal
+
+    def create(self, saved: AgentSaved, *, sandbox: str) -> Cell:
+        """Make the run-time side of an agent; it is neither known nor started yet."""
+        cell = Cell(saved, platform=self.kernel.platform, sandbox=sandbox)
+        cell.step = Step(self.kernel, self.router, cell)
+        return cell
+
+    def new(
+        self, manifest: Manifest, digest: ModuleDigest, deployment: str, *, sandbox: str
+    ) -> Cell:
+        """Make a new agent, loaded."""
+        kernel = self.kernel
+        handle = AgentId.new(kernel.entropy)
+        while handle in kernel.cells:
+            handle = AgentId.new(kernel.entropy)
+        version = VersionSaved(manifest.version, digest, deployment, kernel.now)
+        loaded = AGENT.fire(AgentState.UNLOADED, "load").unwrap()
+        return self.create(
+            AgentSaved(kernel.now, handle, manifest.name, loaded, manifest, digest, deployment, kernel.now, "", (version,)),
+            sandbox=sandbox,
+        )  # fmt: skip
+
+    def remove(self, cell: Cell) -> None:
+        """Forget an agent; its mailbox is answered, its handle never used again."""
+        self.discard(cell)
+        if cell.state not in _EMPTYING:
+            self.performer.clear(cell, "undeliverable", f"{cell.address} was removed")
+        self.kernel.remove(cell)
+        self.kernel.journal.append(AgentRemoved(self.kernel.now, int(cell.handle)))
+        self.kernel.journal.put_row(Row("agents", str(int(cell.handle)), {}, deleted=True))
+        self._publish(AgentRemovedEvent(cell.address))
+
+    # Starting
+
+    def open(self, cell: Cell) -> Result[Guest, InvalidModule | LimitExceeded]:
+        """Make a new instance of an agent's module."""
+        return self.sandboxes[cell.sandbox].open(
+            ModuleDigest(cell.module), cell.manifest.profile, cell.manifest.limits, cell.step
+        )
+
+    def launch(self, cell: Cell, done: Callable[[Fault | None], None]) -> None:
+        """Open and start an instance; `done` gets the fault that prevented it, if any."""
+        match self.open(cell):
+            case Success(guest):
+                cell.guest = guest
+            case Failure(LimitExceeded() as error):
+                done(Fault("memory", str(error)))
+                return
+            case Failure(error):
+                done(Fault("invalid-module", str(error)))
+                return
+        self.kernel.tick()
+        cell.step.begin(None)
+        assert cell.guest is not None
+        self.scheduler.call(cell, cell.guest.start(msgspec.json.encode(cell.manifest.config)), done)
+
+    def try_out(self, cell: Cell, done: Callable[[Fault | None], None]) -> None:
+        """Start an instance of a version that nobody knows yet."""
+        self.kernel.journal.append(cell.saved(self.kernel.now))
+
+        def started(fault: Fault | None) -> None:
+            if fault is not None:
+                self.discard(cell)
+            done(fault)
+
+        self.launch(cell, started)
+
+    def admit(self, cell: Cell) -> None:
+        """Make a started agent known."""
+        self.kernel.add(cell)
+        self._move(cell, "start")
+        self._awaken(cell)
+
+    def successor(
+        self, cell: Cell, manifest: Manifest, digest: ModuleDigest, deployment: str, *, sandbox: str
+    ) -> Cell:
+        """Make the next version of an agent, sharing its durable state and timers, to be started beside it."""
+        version = VersionSaved(manifest.version, digest, deployment, self.kernel.now)
+        saved = msgspec.structs.replace(
+            cell.saved(self.kernel.now), manifest=manifest, module=digest, deployment=deployment,
+            versions=(*cell.versions, version)[-VERSIONS_KEPT:],
+        )  # fmt: skip
+        candidate = self.create(saved, sandbox=sandbox)
+        candidate.data, candidate.data_size, candidate.timers = (
+            cell.data,
+            cell.data_size,
+            cell.timers,
+        )
+        return candidate
+
+    def replace(self, cell: Cell, candidate: Cell) -> None:
+        """Exchange an agent's instance for that of its next version, between two steps."""
+        self.discard(cell)
+        step, guest = candidate.step, candidate.guest
+        cell.adopt(candidate.saved(self.kernel.now))
+        cell.sandbox, cell.data_size = candidate.sandbox, candidate.data_size
+        cell.step, cell.guest, step.cell = step, guest, cell
+        candidate.guest = None
+        if cell.state in _EMPTYING:
+            self._move(cell, "restart")
+        else:
+            cell.revision += 1
+            self.save(cell)
+        self._awaken(cell)
+
+    def revive(self, cell: Cell) -> None:
+        """Start an agent again that counts as running."""
+        if self.kernel.cells.get(int(cell.handle)) is not cell or cell.guest is not None:
+            return
+        if cell.state not in (AgentState.RUNNING, AgentState.DRAINING, AgentState.SUSPENDED):
+            return
+
+        def started(fault: Fault | None) -> None:
+            if fault is not None:
+                self._died(cell, fault)
+                return
+            self._awaken(cell)
+
+        self.launch(cell, started)
+
+    def _awaken(self, cell: Cell) -> None:
+        cell.started = True
+        cell.awake = cell.may_run
+        self.scheduler.wake(cell)
+        self.settle_drain(cell)
+
+    # Dying
+
+    def _ended(self, cell: Cell, fault: Fault | None) -> None:
+        if fault is not None and fault.reason in FATAL_REASONS:
+            self._died(cell, fault)
+
+    def _died(self, cell: Cell, fault: Fault) -> None:
+        """Discard an instance and decide whether another one follows."""
+        self.discard(cell)
+        jitter = int.from_bytes(self.kernel.entropy(2), "big") / 65_535
+        decision = supervise(
+            cell.manifest.restart,
+            history=cell.history,
+            now=self.kernel.clock.monotonic(),
+            jitter=jitter,
+        )
+        if isinstance(decision, GiveUp):
+            self.give_up(cell, fault)
+            return
+        cell.history = decision.history
+        cell.restarts += 1
+        self.kernel.counters.restarts[fault.reason] += 1
+        self._publish(AgentRestarted(cell.address, f"{fault.reason}: {fault.detail}"))
+        self.timers.at(
+            self.kernel.now + round(decision.after * 1000), lambda _now: self.revive(cell)
+        )
+
+    def discard(self, cell: Cell) -> None:
+        """Close an instance, with the call it may be in."""
+        self.scheduler.drop(cell)
+        cell.awake = cell.started = False
+        guest, cell.guest = cell.guest, None
+        if guest is not None:
+            self.kernel.counters.fuel += guest.fuel_used
+            cell.fuel += guest.fuel_used
+            guest.close()
+
+    def give_up(self, cell: Cell, fault: Fault) -> None:
+        """Fail an agent that cannot be started at all."""
+        self.discard(cell)
+        self._move(cell, "fail", detail=f"{fault.reason}: {fault.detail}")
+
+    # What operators ask for
+
+    def control(
+        self, cell: Cell, verb: str, done: Callable[[Fault | None], None]
+    ) -> InvalidTransition | None:
+        """Do what an operator asks, if the table allows it; `done` is called when it is done."""
+        answer = AGENT.fire(cell.state, verb)
+        if isinstance(answer, Failure):
+            refused: InvalidTransition = answer.failure()
+            return refused
+        match verb:
+            case "stop":
+                self._stop(cell, done)
+            case "drain":
+                self._move(cell, "drain")
+                self.settle_drain(cell)
+                done(None)
+            case "suspend":
+                self._move(cell, "suspend")
+                cell.awake = False
+                done(None)
+            case "resume":
+                self._move(cell, "resume")
+                if cell.guest is None:
+                    self.revive(cell)
+                else:
+                    cell.awake = cell.may_run
+                    self.scheduler.wake(cell)
+                done(None)
+            case _:
+                self._restart(cell, verb, done)
+        return None
+
+    def _stop(self, cell: Cell, done: Callable[[Fault | None], None]) -> None:
+        """Make the guest's last call, then discard it; a call it is in is dropped and its message answered."""
+        interrupted = cell.running_delivery
+
+        def drained(_fault: Fault | None) -> None:
+            self.discard(cell)
+            if interrupted is not None:
+                cell.mailbox.push_front([interrupted])
+            if cell.state not in _EMPTYING:
+                self._move(cell, "stop")
+            done(None)
+
+        if cell.guest is None or not cell.started or interrupted is not None:
+            drained(None)
+            return
+        self.scheduler.drop(cell)
+        cell.awake = False
+        self.kernel.tick()
+        cell.step.begin(None)
+        self.scheduler.call(cell, cell.guest.drain(), drained)
+
+    def _restart(self, cell: Cell, verb: str, done: Callable[[Fault | None], None]) -> None:
+        """Replace the instance by a fresh one; the message it was handling is handled again."""
+        interrupted = cell.running_delivery
+        self.discard(cell)
+        if interrupted is not None:
+            cell.mailbox.push_front([interrupted])
+        cell.history = ()
+
+        def started(fault: Fault | None) -> None:
+            if fault is not None:
+                self.give_up(cell, fault)
+            else:
+                self._move(cell, verb)
+                self._awaken(cell)
+            done(fault)
+
+        self.launch(cell, started)
+
+    def settle_drain(self, cell: Cell) -> None:
+        """Stop a draining agent that has nothing left to do."""
+        if cell.state is not AgentState.DRAINING or cell.mailbox.queue or cell.held or cell.queued:
+            return
+        if self.conversations.per_agent[cell.address]:
+            return
+        self._stop(cell, lambda _fault: None)
+
+    def _quiet(self, address: str) -> None:
+        cell = self.kernel.find(address)
+        if type(cell) is Cell and cell.state is AgentState.DRAINING:
+            self.timers.at(self.kernel.now, lambda _now: self.settle_drain(cell))
+
+    # State
+
+    def _move(self, cell: Cell, event: str, *, detail: str = "") -> None:
+        """Follow a row of the table and record it."""
+        cell.state = AGENT.fire(cell.state, event).unwrap()
+        cell.detail = detail
+        cell.revision += 1
+        self.save(cell)
+        self._announce(cell, event)
+        if cell.state in _EMPTYING:
+            reason = (
+                "the agent failed" if cell.state is AgentState.FAILED else "the agent was stopped"
+            )
+            self.performer.clear(cell, "undeliverable", f"{reason}: {cell.address}")
+
+    def save(self, cell: Cell) -> None:
+        """Record an agent as it is."""
+        journal = self.kernel.journal
+        saved = cell.saved(self.kernel.now)
+        journal.append(saved)
+        journal.put_row(
+            Row(
+                "agents",
+                str(saved.id),
+                {"name": saved.name, "state": str(saved.state)},
+                msgspec.json.encode(saved),
+            )
+        )
+
+    def _announce(self, cell: Cell, event: str) -> None:
+        """Publish what an event of the table means for an agent."""
+        match event:
+            case "start":
+                self._publish(AgentStarted(cell.address, cell.manifest.version))
+            case "drain":
+                self._publish(AgentDraining(cell.address))
+            case "suspend":
+                self._publish(AgentSuspended(cell.address))
+            case "resume":
+                self._publish(AgentResumed(cell.address))
+            case "restart":
+                self._publish(AgentRestarted(cell.address, "operator"))
+            case "stop":
+                self._publish(AgentStopped(cell.address))
+            case _:
+                reason, _, detail = cell.detail.partition(": ")
+                self._publish(AgentFailed(cell.address, reason, detail))
+
+    def _publish(self, event: Event) -> None:
+        self.kernel.counters.agent_events[name_of(event).partition(".")[2]] += 1
+        self.conversations.publish(event)

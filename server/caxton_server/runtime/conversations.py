@@ -1,0 +1,280 @@
+"""The node's conversations: the open ones by id, their deadlines, and the latest closed ones.
+
+Rules:
+- The engine in `caxton_core.conversations` judges; this file only keeps its values and asks at the right time.
+- A conversation changes by `commit` alone, which journals it, arms its next deadline and publishes its end.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+from caxton_core.conversations import (
+    Conversation,
+    Protocol,
+    Rejection,
+    admit,
+    fail_leg,
+    fire_timers,
+    open_conversation,
+    outcome,
+    phase,
+    state,
+)  # fmt: skip
+from caxton_core.events import ConversationAwarded, ConversationEnded, ConversationStarted, Event
+from caxton_core.messages import Draft, format_time
+from caxton_core.ports import Row
+from caxton_core.views import ConversationView, LegView
+
+from caxton_server.runtime.router import NOT_LEGAL, OVER_RATE, Refused
+
+if TYPE_CHECKING:
+    from caxton_server.runtime.cells import Cell
+    from caxton_server.runtime.kernel import Kernel, PlatformAgent
+    from caxton_server.runtime.steps import Step
+    from caxton_server.runtime.timers import Timers
+
+CLOSED_KEPT = 10_000
+"""Closed conversations remembered, so that late messages are told `terminated`."""
+
+
+class Conversations:
+    """All conversations of the node."""
+
+    def __init__(
+        self, kernel: Kernel, timers: Timers, protocols: Mapping[str, Protocol], *, ttl_ms: int
+    ) -> None:
+        self.kernel, self.timers, self.protocols, self.ttl_ms = kernel, timers, protocols, ttl_ms
+        self.open: dict[str, Conversation] = {}
+        self.closed: OrderedDict[str, Conversation] = OrderedDict()
+        self.per_agent: Counter[str] = Counter()
+        self.per_protocol: Counter[str] = Counter()
+        self.armed: dict[str, int] = {}
+        self.listeners: dict[str, list[Callable[[Conversation], None]]] = {}
+        self.lifetimes: dict[str, int] = {}
+        self.results: dict[str, tuple[str | None, object]] = {}
+        self.publish: Callable[[Event], None] = lambda _event: None
+        self.on_quiet: Callable[[str], None] = lambda _address: None
+
+    def get(self, conversation_id: str) -> Conversation | None:
+        """Return a conversation, open or recently closed."""
+        found = self.open.get(conversation_id)
+        return found if found is not None else self.closed.get(conversation_id)
+
+    def judge(
+        self,
+        author: Cell | PlatformAgent,
+        draft: Draft,
+        before: Conversation | None,
+        conversation_id: str | None,
+        protocol_name: str | None,
+        targets: tuple[Cell | PlatformAgent, ...],
+        message_id: str,
+        in_reply_to: str | None,
+        due: int | None,
+        step: Step | None,
+    ) -> tuple[Conversation, tuple[str, ...], tuple[str, ...]] | Refused:
+        """Ask the engine about a message; a conversation that its timers moved is committed at once."""
+        kernel = self.kernel
+        addresses = tuple([target.address for target in targets])
+        reply_to = draft.reply_to
+        if reply_to is None:
+            answers_to: tuple[str, ...] = ()
+        else:
+            answers_to = (reply_to,) if type(reply_to) is str else tuple(reply_to)
+        if before is None:
+            protocol = self.protocols.get(protocol_name or "")
+            if protocol is None:
+                return Refused(
+                    NOT_LEGAL,
+                    "unknown-protocol",
+                    f"no plugin brings {protocol_name!r}",
+                    admission=True,
+                )
+            if draft.performative not in protocol.openers:
+                reason = "unknown-conversation" if conversation_id is None else "out-of-sequence"
+                return Refused(
+                    NOT_LEGAL,
+                    reason,
+                    f"{draft.performative} opens no {protocol.name}",
+                    admission=True,
+                )
+            if conversation_id is None:
+                conversation_id = kernel.uuids.next(kernel.now)
+            pending = (
+                0
+                if step is None
+                else sum(
+                    1 for planned in step.planned if planned.before is None and planned.conversation
+                )
+            )
+            if self.per_agent[author.address] + pending >= author.conversation_limit:
+                return Refused(
+                    OVER_RATE,
+                    "rate_limited",
+                    f"{author.address} has {author.conversation_limit} open conversations",
+                )
+            lifetime = self.lifetimes.get(conversation_id, self.ttl_ms)
+            verdict = open_conversation(
+                protocol,
+                id=conversation_id,
+                initiator=author.address,
+                participants=addresses,
+                performative=draft.performative,
+                message_id=message_id,
+                reply_with=draft.reply_with,
+                reply_by_ms=due,
+                reply_to=answers_to,
+                expires_at=kernel.now + lifetime,
+                now=kernel.now,
+            )
+        else:
+            verdict = admit(
+                self.protocols[before.protocol],
+                before,
+                performative=draft.performative,
+                sender=author.address,
+                receivers=addresses,
+                message_id=message_id,
+                reply_with=draft.reply_with,
+                in_reply_to=in_reply_to,
+                reply_by_ms=due,
+                protocol_given=protocol_name,
+                reply_to=answers_to,
+                now=kernel.now,
+            )
+        if isinstance(verdict, Rejection):
+            moved = verdict.conversation
+            if moved is not None and self.open.get(moved.id) is before:
+                self.commit(moved, before)
+            return Refused(NOT_LEGAL, verdict.reason, verdict.detail, admission=True)
+        return verdict.conversation, verdict.receivers, verdict.awarded
+
+    def commit(
+        self, after: Conversation, before: Conversation | None, awarded: tuple[str, ...] = ()
+    ) -> None:
+        """Make a new value of a conversation the truth."""
+        conversation_id = after.id
+        kernel = self.kernel
+        kernel.journal.after_image(conversation_id, after)
+        if before is None:
+            self._count(after, 1)
+            self.publish(
+                ConversationStarted(
+                    conversation_id, after.protocol, after.initiator, after.participants
+                )
+            )
+        for winner in awarded:
+            self.publish(ConversationAwarded(conversation_id, winner))
+        if after.open_legs:
+            self.open[conversation_id] = after
+            due = after.next_deadline
+            if due is not None and self.armed.get(conversation_id, due + 1) > due:
+                self._arm(conversation_id, due)
+        else:
+            self._close(after)
+        for listener in tuple(self.listeners.get(conversation_id, ())):
+            listener(after)
+
+    def _count(self, conversation: Conversation, step: int) -> None:
+        self.per_protocol[conversation.protocol] += step
+        self.per_agent[conversation.initiator] += step
+        for participant in conversation.legs:
+            self.per_agent[participant] += step
+
+    def _close(self, conversation: Conversation) -> None:
+        """Keep a terminal conversation among the closed, and tell of its end."""
+        self.open.pop(conversation.id, None)
+        self.armed.pop(conversation.id, None)
+        self.lifetimes.pop(conversation.id, None)
+        self.closed[conversation.id] = conversation
+        if len(self.closed) > CLOSED_KEPT:
+            self.closed.popitem(last=False)
+        self._count(conversation, -1)
+        protocol = self.protocols[conversation.protocol]
+        ended = outcome(protocol, conversation) or ""
+        self.kernel.counters.conversations_closed[conversation.protocol, ended] += 1
+        self.kernel.journal.put_row(self.row(conversation))
+        self.publish(ConversationEnded(conversation.id, state(protocol, conversation), ended))
+        for address in (conversation.initiator, *conversation.legs):
+            if not self.per_agent[address]:
+                del self.per_agent[address]
+                self.on_quiet(address)
+        self.results.pop(conversation.id, None)
+
+    def _arm(self, conversation_id: str, due: int) -> None:
+        self.armed[conversation_id] = due
+        self.timers.at(due + 1, lambda now: self._deadline(conversation_id, now))
+
+    def _deadline(self, conversation_id: str, now: int) -> None:
+        """Fire what is due in one conversation; a deadline is passed one millisecond after it."""
+        self.armed.pop(conversation_id, None)
+        before = self.open.get(conversation_id)
+        if before is None:
+            return
+        after = fire_timers(self.protocols[before.protocol], before, now=now)
+        if after is not before:
+            self.commit(after, before)
+        elif before.next_deadline is not None:
+            self._arm(conversation_id, before.next_deadline)
+
+    def fail(self, conversation_id: str, participant: str) -> None:
+        """Close a participant's leg because a message to it could not be delivered or handled."""
+        before = self.open.get(conversation_id)
+        if before is None or participant not in before.legs:
+            return
+        after = fail_leg(self.protocols[before.protocol], before, participant, now=self.kernel.now)
+        if after is not before:
+            self.commit(after, before)
+
+    def restore(self, conversation: Conversation) -> None:
+        """Take a value from the journal, without judging or publishing anything."""
+        known = self.open.pop(conversation.id, None)
+        if known is not None:
+            self._count(known, -1)
+        if conversation.open_legs:
+            self.open[conversation.id] = conversation
+            self._count(conversation, 1)
+        else:
+            self.closed[conversation.id] = conversation
+            if len(self.closed) > CLOSED_KEPT:
+                self.closed.popitem(last=False)
+
+    def rearm(self) -> None:
+        """Arm the deadline of every open conversation, after recovery."""
+        for conversation in self.open.values():
+            if conversation.next_deadline is not None:
+                self._arm(conversation.id, conversation.next_deadline)
+
+    def view(self, conversation: Conversation) -> ConversationView:
+        """Show a conversation; reading the state counts as an arrival, so what is due fires first."""
+        protocol = self.protocols[conversation.protocol]
+        conversation = fire_timers(protocol, conversation, now=self.kernel.now)
+        legs = [
+            LegView(
+                name,
+                leg.state if leg.cancel is None else "cancelling",
+                leg.state if leg.state not in protocol.order else None,
+            )
+            for name, leg in conversation.legs.items()
+        ]
+        awarded = conversation.awarded
+        winner, result = self.results.get(conversation.id, (awarded[0] if awarded else None, None))
+        return ConversationView(
+            conversation.id, conversation.protocol, conversation.initiator, list(conversation.legs),
+            state(protocol, conversation), phase(protocol, conversation), outcome(protocol, conversation),
+            winner, result, legs, conversation.messages,
+            format_time(conversation.opened_at),
+            None if conversation.expires_at is None else format_time(conversation.expires_at),
+        )  # fmt: skip
+
+    def row(self, conversation: Conversation) -> Row:
+        """Return the table row of a conversation."""
+        view = self.view(conversation)
+        columns: dict[str, str | int | None] = {
+            "protocol": view.protocol, "state": view.state, "phase": view.phase, "created": conversation.opened_at,
+        }  # fmt: skip
+        return Row("conversations", conversation.id, columns, msgspec.json.encode(view))

@@ -1,0 +1,266 @@
+"""Deployments: an agent's first version and every later one, by a strategy.
+
+Rules:
+- The strategy decides, purely; `_perform` does what it asks for, in order, after the deployment is recorded.
+- A version that does not start leaves what was there before as it was, and nothing where nothing was.
+- The instance is exchanged between two steps; durable state, timers and the mailbox belong to the agent and stay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+from caxton_core.deployments import (
+    DEPLOYMENT,
+    Deployment,
+    DeploymentState,
+    Observation,
+    Promoted,
+    Strategy,
+    Validated,
+    VersionFailed,
+    VersionStarted,
+)  # fmt: skip
+from caxton_core.effects import Advance, Promote, RolloutEffect, StartVersion
+from caxton_core.errors import (
+    AgentExists,
+    InvalidModule,
+    LimitExceeded,
+    NotFound,
+    StartFailed,
+    StorageError,
+)  # fmt: skip
+from caxton_core.events import AgentDeployed, DeploymentChanged, DeploymentStarted
+from caxton_core.ids import DeploymentId, ModuleDigest
+from caxton_core.messages import format_time
+from caxton_core.ports import Fault, Row
+from caxton_core.resources import Manifest
+from caxton_core.views import DeploymentView, Page
+from returns.result import Failure, Result, Success
+
+from caxton_server.runtime.cells import Cell
+
+if TYPE_CHECKING:
+    from caxton_server.runtime.agents import Agents
+    from caxton_server.runtime.kernel import Kernel
+    from caxton_server.runtime.modules import Modules
+
+START_SECONDS = 10.0
+SWAP_MS = 2
+
+DeployError: TypeAlias = (
+    AgentExists | InvalidModule | LimitExceeded | NotFound | StartFailed | StorageError
+)
+
+
+class Rollout:
+    """One deployment under way."""
+
+    def __init__(
+        self,
+        deployment: Deployment[DeploymentState],
+        manifest: Manifest,
+        sandbox: str,
+        cell: Cell | None,
+    ) -> None:
+        self.deployment, self.manifest, self.sandbox, self.cell = (
+            deployment,
+            manifest,
+            sandbox,
+            cell,
+        )
+        self.candidate: Cell | None = None
+        self.failure: StartFailed | None = None
+
+
+class Deployments:
+    """Moves agents to versions."""
+
+    def __init__(
+        self, kernel: Kernel, agents: Agents, modules: Modules, strategies: Mapping[str, Strategy]
+    ) -> None:
+        self.kernel, self.agents, self.modules, self.strategies = (
+            kernel,
+            agents,
+            modules,
+            strategies,
+        )
+
+    async def deploy(
+        self,
+        manifest: Manifest,
+        module: bytes | None,
+        *,
+        strategy: str = "direct",
+        cell: Cell | None = None,
+    ) -> Result[tuple[Cell, DeploymentView], DeployError]:
+        """Bring a version into service; without a `cell` it is an agent's first."""
+        kernel = self.kernel
+        if cell is None and (
+            manifest.name in kernel.directory or manifest.name in self.agents.reserved
+        ):
+            return Failure(AgentExists(manifest.name))
+        self.agents.reserved.add(manifest.name)
+        try:
+            digest = await self._module(manifest, module)
+            if isinstance(digest, Failure):
+                return Failure(digest.failure())
+            sandbox = self.modules.sandbox_of(manifest.profile)
+            if sandbox is None:
+                return Failure(InvalidModule(f"no sandbox runs the profile {manifest.profile!r}"))
+            rollout = self._begin(manifest, digest.unwrap(), sandbox, strategy, cell)
+            await self._observe(rollout, Validated())
+        finally:
+            self.agents.reserved.discard(manifest.name)
+        view = self._record(rollout)
+        await kernel.journal.wait(kernel.journal.position)
+        if rollout.failure is not None:
+            return Failure(rollout.failure)
+        assert rollout.cell is not None
+        return Success((rollout.cell, view))
+
+    async def _module(
+        self, manifest: Manifest, module: bytes | None
+    ) -> Result[ModuleDigest, DeployError]:
+        """Check the module that came with the manifest, or find the one it names."""
+        if module is not None:
+            pushed = await self.modules.push(module, manifest.profile)
+            return pushed.map(lambda view: ModuleDigest(view.sha256))
+        digest = manifest.digest
+        if digest is None:
+            return Failure(
+                InvalidModule("no module was given, and the manifest names none by sha256:")
+            )
+        loaded = await self.modules.load(digest, manifest.profile)
+        return loaded.map(lambda _: digest)
+
+    def _begin(
+        self,
+        manifest: Manifest,
+        digest: ModuleDigest,
+        sandbox: str,
+        strategy: str,
+        cell: Cell | None,
+    ) -> Rollout:
+        kernel = self.kernel
+        kernel.tick()
+        deployment_id = DeploymentId(kernel.uuids.next(kernel.now))
+        if cell is None:
+            candidate = self.agents.new(manifest, digest, deployment_id, sandbox=sandbox)
+        else:
+            candidate = self.agents.successor(
+                cell, manifest, digest, deployment_id, sandbox=sandbox
+            )
+        deployment: Deployment[DeploymentState] = Deployment(
+            id=deployment_id, agent=candidate.handle, version=manifest.version, module=digest,
+            state=DeploymentState.VALIDATING, created=kernel.now, strategy=strategy,
+            previous="" if cell is None else cell.manifest.version, since=kernel.now,
+        )  # fmt: skip
+        rollout = Rollout(deployment, manifest, sandbox, cell)
+        rollout.candidate = candidate
+        self._publish_start(candidate, deployment)
+        return rollout
+
+    def _publish_start(self, candidate: Cell, deployment: Deployment[DeploymentState]) -> None:
+        publish = self.agents.conversations.publish
+        publish(AgentDeployed(candidate.address, deployment.version, deployment.module))
+        publish(
+            DeploymentStarted(
+                deployment.id, candidate.address, deployment.version, deployment.strategy
+            )
+        )
+
+    # What strategies ask for
+
+    async def _observe(self, rollout: Rollout, observation: Observation) -> None:
+        """Ask the strategy what follows from an observation, and do it."""
+        for effect in self.strategies[rollout.deployment.strategy].decide(
+            rollout.deployment, observation
+        ):
+            await self._perform(rollout, effect)
+
+    async def _perform(self, rollout: Rollout, effect: RolloutEffect) -> None:
+        match effect:
+            case Advance(event, detail):
+                state = DEPLOYMENT.fire(rollout.deployment.state, event).unwrap()
+                rollout.deployment = msgspec.structs.replace(
+                    rollout.deployment, state=state, detail=detail, since=self.kernel.now
+                )
+                self._record(rollout)
+                address = rollout.candidate.address if rollout.candidate is not None else ""
+                self.agents.conversations.publish(
+                    DeploymentChanged(rollout.deployment.id, address, state, detail)
+                )
+                if state in (DeploymentState.RUNNING, DeploymentState.FAILED):
+                    self.kernel.counters.deployments[rollout.deployment.strategy, str(state)] += 1
+            case StartVersion():
+                fault = await self._start(rollout)
+                if fault is None:
+                    await self._observe(rollout, VersionStarted())
+                else:
+                    rollout.failure = StartFailed(rollout.manifest.name, fault.reason, fault.detail)
+                    await self._observe(rollout, VersionFailed(fault.reason, fault.detail))
+            case Promote():
+                await self._promote(rollout)
+                await self._observe(rollout, Promoted())
+            case _:
+                # With one instance per agent the traffic moves, and the version before ends, in `_promote`.
+                pass
+
+    async def _start(self, rollout: Rollout) -> Fault | None:
+        """Start the new version's instance, for at most ten seconds."""
+        candidate = rollout.candidate
+        assert candidate is not None
+        started: asyncio.Future[Fault | None] = asyncio.get_running_loop().create_future()
+        self.agents.try_out(
+            candidate, lambda fault: None if started.done() else started.set_result(fault)
+        )
+        try:
+            return await asyncio.wait_for(started, START_SECONDS)
+        except TimeoutError:
+            self.agents.discard(candidate)
+            return Fault("time", f"it was not started within {START_SECONDS:g} s")
+
+    async def _promote(self, rollout: Rollout) -> None:
+        """Make the started instance the agent's own."""
+        candidate = rollout.candidate
+        assert candidate is not None
+        if rollout.cell is None:
+            self.agents.admit(candidate)
+            rollout.cell = candidate
+            return
+        while rollout.cell.parked:  # noqa: ASYNC110 - a step ends inside the kernel, which knows no asyncio
+            await asyncio.sleep(SWAP_MS / 1000)
+        self.agents.replace(rollout.cell, candidate)
+
+    # Rows
+
+    def _record(self, rollout: Rollout) -> DeploymentView:
+        deployment = rollout.deployment
+        view = DeploymentView(
+            deployment.id, rollout.manifest.name, deployment.version, deployment.module, deployment.strategy,
+            str(deployment.state), deployment.detail, format_time(deployment.created), format_time(deployment.since),
+        )  # fmt: skip
+        columns: dict[str, str | int | None] = {"agent": view.agent, "state": view.state}
+        self.kernel.journal.put_row(Row("deployments", view.id, columns, msgspec.json.encode(view)))
+        return view
+
+    async def list(self, *, limit: int, cursor: str | None) -> Page[DeploymentView]:
+        """Return the deployments, oldest first."""
+        await self.kernel.journal.wait(self.kernel.journal.position)
+        rows = await asyncio.to_thread(
+            self.modules.storage.list, "deployments", {}, after=cursor, limit=limit + 1
+        )
+        views = [msgspec.json.decode(row.body, type=DeploymentView) for row in rows[:limit]]
+        return Page(views, rows[limit - 1].key if len(rows) > limit else None)
+
+    async def show(self, deployment_id: str) -> Result[DeploymentView, NotFound]:
+        """Return one deployment."""
+        await self.kernel.journal.wait(self.kernel.journal.position)
+        row = await asyncio.to_thread(self.modules.storage.get, "deployments", deployment_id)
+        if row is None:
+            return Failure(NotFound("deployment", deployment_id))
+        return Success(msgspec.json.decode(row.body, type=DeploymentView))

@@ -1,0 +1,388 @@
+"""Effects: what steps and failures change, done in one uninterrupted go and recorded in the journal.
+
+Rules:
+- A step's effects happen all together after its guest has returned, or not at all.
+- Only a message between agents is ever answered with a failure or a not-understood; whatever else cannot be handled
+  becomes a dead letter and nothing more (fipa.md 4.2).
+- Whoever changes something appends the record of it in the same call.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from caxton_core.errors import InvalidMessage
+from caxton_core.events import MessageDeadLettered
+from caxton_core.messages import (
+    ANSWERED_NEVER,
+    Draft,
+    FipaMessage,
+    Performative,
+    encode,
+    format_time,
+    parse_draft,
+)  # fmt: skip
+from caxton_core.ports import Fault, Row
+from caxton_core.views import DeadLetterView
+
+from caxton_server.runtime import records
+from caxton_server.runtime.kernel import PlatformAgent
+from caxton_server.runtime.mailboxes import Delivery
+from caxton_server.runtime.records import Sent
+from caxton_server.runtime.router import Planned, Refused
+
+if TYPE_CHECKING:
+    from caxton_server.runtime.cells import Cell
+    from caxton_server.runtime.conversations import Conversations
+    from caxton_server.runtime.kernel import Kernel
+    from caxton_server.runtime.router import Router
+    from caxton_server.runtime.scheduler import Scheduler
+    from caxton_server.runtime.timers import Timers
+
+RETRY_FIRST_MS, RETRY_LONGEST_MS = 200, 30_000
+
+
+class Performer:
+    """Does what steps, timers and failures ask for."""
+
+    scheduler: Scheduler
+
+    def __init__(
+        self, kernel: Kernel, router: Router, conversations: Conversations, timers: Timers
+    ) -> None:
+        self.kernel, self.router, self.conversations, self.timers = (
+            kernel,
+            router,
+            conversations,
+            timers,
+        )
+
+    # Steps
+
+    def succeed(self, cell: Cell, response: bytes | None, *, parked: bool = False) -> Fault | None:
+        """Commit the current step of an agent; a fault when its response is no message, and then nothing happened."""
+        step, kernel = cell.step, self.kernel
+        delivery = step.delivery
+        refusal: Refused | None = None
+        draft: Draft | None = None
+        if response is not None:
+            if len(response) > cell.message_size:
+                return Fault(
+                    "too-large",
+                    f"the response has {len(response)} bytes, {cell.message_size} are allowed",
+                )
+            parsed = parse_draft(response, cell.codec)
+            if isinstance(parsed, InvalidMessage):
+                return Fault("bad-response", parsed.detail)
+            draft = parsed
+        refused: list[tuple[Refused, Draft]] = []
+        if parked and step.planned:
+            refused = self._judge_again(cell)
+        planned = step.planned
+        handled = None if delivery is None else delivery.message
+        if draft is not None:
+            verdict = self.router.plan(cell, draft, parent=handled, answers=handled, step=step)
+            if isinstance(verdict, Refused):
+                refusal = verdict
+            else:
+                planned = [*planned, verdict]
+        sent = tuple([self.deliver(item) for item in planned]) if planned else ()
+        if refusal is not None and draft is not None:
+            refused.append((refusal, draft))
+        for why, what in refused:
+            sent += self._answer_refused(cell, why, what)
+        kept = self._keep(cell) if step.dirty else None
+        cell.messages_out += len(sent)
+        if delivery is None:
+            kernel.journal.append(records.Step(cell.handle, step.now, 0, "", "", sent, kept))
+            return None
+        cell.messages_in += 1
+        kernel.journal.append(
+            records.Step(
+                cell.handle,
+                step.now,
+                delivery.serial,
+                delivery.message.conversation_id,
+                delivery.message.id,
+                sent,
+                kept,
+            )
+        )
+        return None
+
+    def _judge_again(self, cell: Cell) -> list[tuple[Refused, Draft]]:
+        """Judge the sends of a step that was suspended, if anything they rest on has changed meanwhile."""
+        step = cell.step
+        if all(self._stands(planned) for planned in step.planned):
+            return []
+        drafts = [planned.draft for planned in step.planned if planned.draft is not None]
+        step.planned, step.conversations, step.fan_out = [], {}, 0
+        refused: list[tuple[Refused, Draft]] = []
+        for draft in drafts:
+            verdict = self.router.plan(cell, draft, parent=step.message, step=step)
+            if isinstance(verdict, Refused):
+                refused.append((verdict, draft))
+                continue
+            step.planned.append(verdict)
+            step.fan_out += len(verdict.targets)
+            if verdict.conversation is not None:
+                step.conversations[verdict.conversation.id] = verdict.conversation
+        return refused
+
+    def _stands(self, planned: Planned) -> bool:
+        """Tell whether a verdict given earlier would be given again."""
+        for target in planned.targets:
+            if type(target) is PlatformAgent:
+                continue
+            if self.kernel.cells.get(target.handle) is not target:
+                return False
+            if not target.accepts(planned.conversation, opens=planned.before is None):
+                return False
+            if not target.mailbox.has_room(planned.size, messages=len(planned.targets)):
+                return False
+        if planned.conversation is None:
+            return True
+        return self.conversations.get(planned.conversation.id) is planned.before
+
+    def deliver(self, planned: Planned) -> Sent:
+        """Hand a judged message to its receivers."""
+        kernel = self.kernel
+        message = planned.message
+        targets = planned.targets
+        serial = first = kernel.serial + 1
+        kernel.serial += len(targets)
+        kernel.counters.routed[message.performative, "delivered"] += len(targets)
+        for target in targets:
+            if type(target) is PlatformAgent:
+                if target is kernel.api:
+                    kernel.told(message)
+            else:
+                target.mailbox.push(
+                    Delivery(serial, message, planned.wires[target.codec], False, kernel.now)
+                )
+                if target.awake and not target.queued:
+                    target.queued = True
+                    self.scheduler.ready.append(target)
+            serial += 1
+        if planned.conversation is not None:
+            self.conversations.commit(planned.conversation, planned.before, planned.awarded)
+        return Sent(
+            first, tuple([target.handle for target in targets]), message.conversation_id, message.id,
+            planned.wires[targets[0].codec],
+        )  # fmt: skip
+
+    def _keep(self, cell: Cell) -> records.Effects | None:
+        """Apply what a step wrote to durable state and timers."""
+        step = cell.step
+        for key, value in step.state.items():
+            if value is None:
+                cell.data.pop(key, None)
+            else:
+                cell.data[key] = value
+        cell.data_size += step.state_size
+        for cancelled in step.cancelled:
+            cell.timers.pop(cancelled, None)
+        timers = tuple([timer for timer in step.timers.values() if timer.due >= 0])
+        cell.next_timer += len(step.timers)
+        for timer in timers:
+            self.arm(cell, timer)
+        if not (step.state or timers or step.cancelled or step.seed):
+            return None
+        return records.Effects(step.state, timers, tuple(step.cancelled), step.seed)
+
+    # Timers of agents
+
+    def arm(self, cell: Cell, timer: records.TimerSet) -> None:
+        """Start a timer of an agent."""
+        cell.timers[timer.id] = timer
+        self.timers.at(timer.due, lambda _now: self._ring(cell, timer))
+
+    def _ring(self, cell: Cell, timer: records.TimerSet) -> None:
+        """Deliver a timer that is still wanted."""
+        if cell.timers.get(timer.id) is not timer or self.kernel.cells.get(cell.handle) is not cell:
+            return
+        del cell.timers[timer.id]
+        content, encoding = _text(timer.payload)
+        message = self._message(
+            cell, Performative.INFORM, content, ontology="caxton-timer", encoding=encoding
+        )
+        sent = self._post(cell, message)
+        if sent is not None:
+            self.kernel.journal.append(records.Routed(self.kernel.now, sent, timer.id))
+
+    # What the platform says
+
+    def _message(
+        self, to: Cell | PlatformAgent, act: Performative, content: Any, **fields: Any
+    ) -> FipaMessage:
+        kernel = self.kernel
+        return FipaMessage(
+            act, kernel.ams.address, to.address, content,
+            id=kernel.uuids.next(kernel.now), timestamp=kernel.stamp, **fields,
+        )  # fmt: skip
+
+    def _post(self, to: Cell | PlatformAgent, message: FipaMessage) -> Sent | None:
+        """Deliver a message of the platform; None when it had to become a dead letter."""
+        kernel = self.kernel
+        wire = encode(message, to.codec)
+        if type(to) is PlatformAgent:
+            kernel.serial += 1
+            if to is kernel.api:
+                kernel.told(message)
+            return Sent(kernel.serial, (0,), message.conversation_id, message.id, wire)
+        if not to.receives_platform or not to.mailbox.has_platform_room(len(wire)):
+            reason = "mailbox-full" if to.receives_platform else "not-running"
+            self.bury(message, reason, f"{to.address} cannot take it", to.address, 0)
+            return None
+        kernel.serial += 1
+        kernel.counters.routed[message.performative, "delivered"] += 1
+        to.mailbox.push(Delivery(kernel.serial, message, wire, True, kernel.now))
+        self.scheduler.wake(to)
+        return Sent(kernel.serial, (to.handle,), message.conversation_id, message.id, wire)
+
+    def _answer_refused(self, cell: Cell, why: Refused, draft: Draft) -> tuple[Sent, ...]:
+        """Tell an agent that a message it could not be refused at once may not go out."""
+        kernel = self.kernel
+        kernel.counters.rejections[why.reason] += 1
+        kernel.counters.routed[draft.performative, "refused"] += 1
+        asked = cell.step.message
+        fields = msgspec.to_builtins(draft)
+        conversation = draft.conversation_id or (asked.conversation_id if asked is not None else "")
+        undelivered = {**fields, "sender": cell.address, "conversation_id": conversation}
+        reason = "not-admitted" if why.admission else "undeliverable"
+        self.bury(undelivered, reason, f"{why.reason}: {why.detail}", why.receiver, 0)
+        if draft.performative in ANSWERED_NEVER:
+            return ()
+        act = Performative.NOT_UNDERSTOOD if why.admission else Performative.FAILURE
+        content = {
+            "reason": why.reason if why.admission else "undeliverable",
+            "detail": f"{why.reason}: {why.detail}",
+            "act": draft.performative,
+        }
+        message = self._message(
+            cell, act, content, conversation_id=conversation, in_reply_to=draft.reply_with or draft.id,
+            protocol=draft.protocol or (asked.protocol if asked is not None else None),
+        )  # fmt: skip
+        sent = self._post(cell, message)
+        return () if sent is None else (sent,)
+
+    def bounce(self, cell: Cell, delivery: Delivery, reason: str, detail: str) -> tuple[Sent, ...]:
+        """Give up on a delivery: keep a dead letter, close its leg, and tell its sender."""
+        message = delivery.message
+        self.bury(message, reason, detail, cell.address, delivery.attempt)
+        if message.protocol is not None:
+            self.conversations.fail(message.conversation_id, cell.address)
+        if delivery.platform or message.performative in ANSWERED_NEVER:
+            return ()
+        sender = self.kernel.find(message.sender)
+        if sender is None:
+            return ()
+        failure = self._message(
+            sender, Performative.FAILURE, {"reason": reason, "detail": detail},
+            conversation_id=message.conversation_id, protocol=message.protocol,
+            in_reply_to=message.reply_with or message.id, traceparent=message.traceparent,
+        )  # fmt: skip
+        sent = self._post(sender, failure)
+        return () if sent is None else (sent,)
+
+    def bury(
+        self,
+        message: FipaMessage | dict[str, Any],
+        reason: str,
+        detail: str,
+        receiver: str,
+        attempts: int,
+    ) -> None:
+        """Keep a dead letter."""
+        kernel = self.kernel
+        kernel.counters.dead_letters[reason] += 1
+        letter = DeadLetterView(
+            kernel.uuids.next(kernel.now), reason, detail,
+            message if isinstance(message, dict) else document(message), receiver, format_time(kernel.now), attempts,
+        )  # fmt: skip
+        kernel.journal.put_row(
+            Row(
+                "dead_letters",
+                letter.id,
+                {"reason": reason, "created": kernel.now, "receiver": receiver},
+                msgspec.json.encode(letter),
+            )
+        )
+        self.conversations.publish(
+            MessageDeadLettered(str(letter.message.get("id", "")), receiver, reason)
+        )
+
+    # Failures
+
+    def fail(self, cell: Cell, fault: Fault) -> None:
+        """End the current delivery of an agent that faulted: retry it later, or give up on it."""
+        step, kernel = cell.step, self.kernel
+        delivery = step.delivery
+        cell.faults += 1
+        if fault.reason == "trap":
+            kernel.counters.traps[fault.detail[:40]] += 1
+        if delivery is None:
+            return
+        sent: tuple[Sent, ...] = ()
+        retry = 0
+        if delivery.attempt < cell.deliveries:
+            retry = delivery.attempt + 1
+            self.hold(cell, delivery._replace(attempt=retry))
+        else:
+            sent = self.bounce(cell, delivery, fault.reason, fault.detail)
+        kernel.counters.processed[delivery.message.performative, "failed"] += 1
+        effects = records.Effects(fault=fault.reason, detail=fault.detail, retry=retry)
+        message = delivery.message
+        kernel.journal.append(
+            records.Step(
+                cell.handle,
+                step.now,
+                delivery.serial,
+                message.conversation_id,
+                message.id,
+                sent,
+                effects,
+            )
+        )
+
+    def hold(self, cell: Cell, delivery: Delivery) -> None:
+        """Try a delivery again after a while; later ones of its sender and conversation wait behind it."""
+        key = (delivery.message.sender, delivery.message.conversation_id)
+        cell.held[key] = [delivery]
+        wait = min(RETRY_FIRST_MS << (delivery.attempt - 2), RETRY_LONGEST_MS)
+        self.timers.at(self.kernel.now + wait, lambda _now: self.release(cell, key))
+
+    def release(self, cell: Cell, key: tuple[str, str]) -> None:
+        """Put held deliveries back at the head of the mailbox."""
+        held = cell.held.pop(key, None)
+        if held:
+            cell.mailbox.push_front(held)
+            self.scheduler.wake(cell)
+
+    def clear(self, cell: Cell, reason: str, detail: str) -> None:
+        """Answer everything in a mailbox with failures."""
+        deliveries = cell.mailbox.clear()
+        for held in cell.held.values():
+            deliveries += held
+        cell.held.clear()
+        sent: tuple[Sent, ...] = ()
+        for delivery in sorted(deliveries):
+            sent += self.bounce(cell, delivery, reason, detail)
+        self.kernel.journal.append(records.Cleared(self.kernel.now, int(cell.handle), sent))
+
+
+def document(message: FipaMessage) -> dict[str, Any]:
+    """Return a message as the JSON object that stands for it outside."""
+    fields: dict[str, Any] = msgspec.json.decode(encode(message, "json"))
+    return fields
+
+
+def _text(payload: bytes) -> tuple[str, str | None]:
+    """Return a timer's payload as text, or as base64 when it is no UTF-8."""
+    import base64
+
+    try:
+        return payload.decode(), None
+    except UnicodeDecodeError:
+        return base64.b64encode(payload).decode(), "base64"

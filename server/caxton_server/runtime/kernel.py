@@ -1,0 +1,112 @@
+"""The kernel's ground: time, ids, counters and the parties a message can be addressed to.
+
+Rules:
+- The kernel runs in one thread; nothing here blocks.
+- Time is read once per turn: within a turn, and so within a step, it stands still.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, final
+
+from caxton_core.ids import UuidSource
+from caxton_core.messages import Codec, FipaMessage, format_time
+
+if TYPE_CHECKING:
+    from caxton_core.ports import Clock, Entropy
+
+    from caxton_server.runtime.cells import Cell
+    from caxton_server.runtime.journal import Journal
+
+PLATFORM_AGENTS = ("ams", "df", "api")
+
+
+@final
+class PlatformAgent:
+    """An agent of the platform itself: `ams`, `df` and `api`; it has no mailbox, what reaches it is consumed on arrival."""
+
+    handle = 0
+    conversation_limit = 1_000_000
+    codec: Codec = "json"
+
+    def __init__(self, name: str, platform: str) -> None:
+        self.name = name
+        self.address = f"{name}@{platform}"
+
+
+class Counters:
+    """What the node counts, in plain integers; the metrics are computed from these at the scrape."""
+
+    def __init__(self) -> None:
+        self.routed: Counter[tuple[str, str]] = Counter()
+        self.processed: Counter[tuple[str, str]] = Counter()
+        self.dead_letters: Counter[str] = Counter()
+        self.traps: Counter[str] = Counter()
+        self.restarts: Counter[str] = Counter()
+        self.agent_events: Counter[str] = Counter()
+        self.conversations_closed: Counter[tuple[str, str]] = Counter()
+        self.deployments: Counter[tuple[str, str]] = Counter()
+        self.fuel = 0
+        self.messages = 0
+        self.rejections: Counter[str] = Counter()
+        self.durations: dict[str, list[float]] = {}
+        self.delivery_times: list[float] = []
+
+
+class Kernel:
+    """What every part of the runtime shares."""
+
+    def __init__(self, *, clock: Clock, entropy: Entropy, platform: str, journal: Journal) -> None:
+        self.clock = clock
+        self.entropy = entropy
+        self.platform = platform
+        self.journal = journal
+        self.uuids = UuidSource(entropy)
+        self.counters = Counters()
+        self.serial = 0
+        self.now = 0
+        self.stamp = ""
+        self.cells: dict[int, Cell] = {}
+        self.directory: dict[str, Cell | PlatformAgent] = {}
+        self.ams, self.df, self.api = (PlatformAgent(name, platform) for name in PLATFORM_AGENTS)
+        for agent in (self.ams, self.df, self.api):
+            self.directory[agent.name] = self.directory[agent.address] = agent
+        self.listeners: dict[str, list[Callable[[FipaMessage], None]]] = {}
+        self.tick()
+
+    def tick(self) -> int:
+        """Read the clock and return the time in milliseconds."""
+        now = self.clock.time_ms()
+        if now != self.now:
+            self.now = now
+            self.stamp = format_time(now)
+        return now
+
+    def find(self, name: str) -> Cell | PlatformAgent | None:
+        """Return who is meant by a handle, a local name or an address, in any case of letters."""
+        found = self.directory.get(name)
+        return found if found is not None else self.directory.get(name.lower())
+
+    def add(self, cell: Cell) -> None:
+        """Make an agent known by its handle, name and address."""
+        self.cells[cell.handle] = cell
+        for name in (str(int(cell.handle)), cell.name, cell.address):
+            self.directory[name] = cell
+
+    def remove(self, cell: Cell) -> None:
+        """Forget an agent."""
+        del self.cells[cell.handle]
+        for name in (str(int(cell.handle)), cell.name, cell.address):
+            del self.directory[name]
+
+    def new_traceparent(self) -> str:
+        """Return a new, unsampled W3C trace context."""
+        block = self.entropy(24).hex()
+        return f"00-{block[:32]}-{block[32:]}-00"
+
+    def told(self, message: FipaMessage) -> None:
+        """Tell whoever waits on this conversation that the API agent received a message."""
+        for listener in tuple(self.listeners.get(message.conversation_id, ())):
+            listener(message)

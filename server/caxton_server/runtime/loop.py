@@ -1,0 +1,106 @@
+"""The loop that drives the kernel from asyncio: timers, turns, commits.
+
+Rules:
+- The kernel gets at most `WORK_SECONDS` at a time; then the API has its turn.
+- While too much is uncommitted no messages are handed out; timers and the API go on.
+- Nothing here polls: an idle node sleeps until it is woken or its next timer is due.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from caxton_server.runtime.kernel import Kernel
+    from caxton_server.runtime.scheduler import Scheduler
+    from caxton_server.runtime.timers import Timers
+
+WORK_SECONDS = 0.002
+CONGESTED_SECONDS = 0.005
+LONGEST_SLEEP = 3600.0
+
+
+class Loop:
+    """Runs the scheduler until stopped."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        scheduler: Scheduler,
+        timers: Timers,
+        *,
+        clear_mark: Callable[[], None],
+    ) -> None:
+        self.kernel, self.scheduler, self.timers = kernel, scheduler, timers
+        self.clear_mark = clear_mark
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._stopping = False
+        self._draining_until: float | None = None
+        scheduler.on_wake = self._wake.set
+        timers.on_change = self._wake.set
+
+    def start(self) -> None:
+        """Begin to run."""
+        self._task = asyncio.create_task(self._run(), name="caxton-kernel")
+
+    async def stop(self, seconds: float) -> None:
+        """Hand out nothing more, give running steps some time to end, and return."""
+        self._draining_until = self.kernel.clock.monotonic() + seconds
+        self._stopping = True
+        self._wake.set()
+        if self._task is not None:
+            await self._task
+            self._task = None
+
+    async def _run(self) -> None:
+        scheduler, timers, journal, kernel = (
+            self.scheduler,
+            self.timers,
+            self.kernel.journal,
+            self.kernel,
+        )
+        while not self._stopping:
+            self._wake.clear()
+            timers.fire(kernel.tick())
+            if journal.congested:
+                journal.flush()
+                await asyncio.sleep(CONGESTED_SECONDS)
+            elif scheduler.idle:
+                journal.flush()
+                self.clear_mark()
+                await self._sleep()
+            else:
+                scheduler.work(WORK_SECONDS)
+                journal.flush()
+                await asyncio.sleep(0)
+        await self._finish()
+
+    async def _sleep(self) -> None:
+        """Wait until something is to be done."""
+        due = self.timers.next_due
+        wait = (
+            LONGEST_SLEEP
+            if due is None
+            else min(max((due - self.kernel.clock.time_ms()) / 1000, 0.0), LONGEST_SLEEP)
+        )
+        if wait <= 0:
+            await asyncio.sleep(0)
+            return
+        handle = asyncio.get_running_loop().call_later(wait, self._wake.set)
+        await self._wake.wait()
+        handle.cancel()
+
+    async def _finish(self) -> None:
+        """Let the steps that are under way end, as far as the time goes; the others run again at the next start."""
+        scheduler, kernel = self.scheduler, self.kernel
+        until = self._draining_until or 0.0
+        while scheduler.parked and kernel.clock.monotonic() < until:
+            scheduler.resume(scheduler.parked.popleft())
+            if len(scheduler.parked) <= 1:
+                await asyncio.sleep(0)
+        self.clear_mark()
+        kernel.journal.flush()

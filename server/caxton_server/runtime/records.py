@@ -1,0 +1,152 @@
+"""Journal records: everything that changes the node, in the order it was applied.
+
+Rules:
+- Recovery applies records and never judges again: a record says what happened, not what was asked.
+- A delivery is named by its serial; a `Sent` covers one serial per receiver, counted from `serial` in the order of `to`.
+- Of conversations only the value at the end of a group is kept (an after-image): a group is applied whole or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import msgspec
+from caxton_core.conversations import Conversation
+from caxton_core.resources import Manifest
+
+from caxton_server.runtime.journal_groups import Codec
+
+
+class Sent(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One message on its way; `to` holds handles, 0 for an agent of the platform."""
+
+    serial: int
+    to: tuple[int, ...]
+    conversation: str
+    message: str
+    wire: bytes
+
+
+class TimerSet(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A timer an agent asked for."""
+
+    id: int
+    due: int
+    payload: bytes
+
+
+class Effects(msgspec.Struct, frozen=True, array_like=True):
+    """What a step did besides sending: durable state, timers, and how it ended when it failed.
+
+    `retry` is the attempt the consumed delivery waits for, 0 when it is over.
+    """
+
+    state: dict[bytes, bytes | None] = {}
+    timers: tuple[TimerSet, ...] = ()
+    cancelled: tuple[int, ...] = ()
+    seed: bytes | None = None
+    fault: str | None = None
+    detail: str = ""
+    retry: int = 0
+
+
+class Step(msgspec.Struct, frozen=True, array_like=True, tag="step", gc=False):
+    """One agent handled one delivery (`consumed` 0: its start); `sent` is what it and, after a failure, the platform sent."""
+
+    agent: int
+    time: int
+    consumed: int
+    conversation: str
+    message: str
+    sent: tuple[Sent, ...]
+    effects: Effects | None = None
+
+
+class Routed(msgspec.Struct, frozen=True, array_like=True, tag="routed", gc=False):
+    """A message that no step sent: from the API, or from the platform; `timer` is the agent's timer it delivers."""
+
+    time: int
+    sent: Sent
+    timer: int = 0
+
+
+class AgentSaved(msgspec.Struct, frozen=True, array_like=True, tag="agent"):
+    """An agent as it is now; its mailbox is not part of it."""
+
+    time: int
+    id: int
+    name: str
+    state: str
+    manifest: Manifest
+    module: str
+    deployment: str
+    created: int
+    detail: str = ""
+    versions: tuple[VersionSaved, ...] = ()
+    next_timer: int = 1
+
+
+class VersionSaved(msgspec.Struct, frozen=True, array_like=True):
+    """A version an agent has run."""
+
+    version: str
+    module: str
+    deployment: str
+    created: int
+
+
+class AgentRemoved(msgspec.Struct, frozen=True, array_like=True, tag="agent-removed"):
+    """An agent is gone, with its mailbox, state and timers."""
+
+    time: int
+    id: int
+
+
+class Cleared(msgspec.Struct, frozen=True, array_like=True, tag="cleared"):
+    """An agent's mailbox was answered with failures and emptied."""
+
+    time: int
+    agent: int
+    sent: tuple[Sent, ...]
+
+
+class Charged(msgspec.Struct, frozen=True, array_like=True, tag="charged"):
+    """A delivery that was running when the node died was charged an attempt."""
+
+    time: int
+    agent: int
+    serial: int
+    attempt: int
+
+
+Record: TypeAlias = Step | Routed | AgentSaved | AgentRemoved | Cleared | Charged
+
+
+def index_keys(records: Sequence[Record]) -> set[str | int]:
+    """Return the keys under which messages are found again: ids of conversations and handles of agents."""
+    keys: set[str | int] = set()
+    for record in records:
+        if isinstance(record, Step):
+            keys.add(record.agent)
+            keys.add(record.conversation)
+            sent = record.sent
+        elif isinstance(record, Routed):
+            sent = (record.sent,)
+        elif isinstance(record, Cleared):
+            keys.add(record.agent)
+            sent = record.sent
+        else:
+            continue
+        for item in sent:
+            keys.add(item.conversation)
+            keys.update(item.to)
+    return keys - {"", 0}
+
+
+CODEC = Codec(
+    decode=msgspec.msgpack.Decoder(list[Record]).decode,
+    decode_images=msgspec.msgpack.Decoder(list[Conversation]).decode,
+    keys=index_keys,
+)
+"""How the journal packs these records."""

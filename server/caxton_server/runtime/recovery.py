@@ -1,0 +1,190 @@
+"""Recovery: rebuilding the node from its journal.
+
+Rules:
+- Records are applied in order and never judged again.
+- What was sent and not consumed is queued again, in journal order; agents that ran are started again.
+- The delivery that was running when the node died is charged an attempt, durably, and is a dead letter after `ATTEMPTS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from caxton_core.agents import AgentState
+from caxton_core.messages import decode, encode
+from caxton_core.ports import Row
+
+from caxton_server.runtime.cells import Cell
+from caxton_server.runtime.mailboxes import Delivery
+from caxton_server.runtime.records import (
+    AgentRemoved,
+    AgentSaved,
+    Charged,
+    Cleared,
+    Record,
+    Routed,
+    Sent,
+    Step,
+    TimerSet,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from caxton_server.runtime.agents import Agents
+    from caxton_server.runtime.conversations import Conversations
+    from caxton_server.runtime.effects import Performer
+    from caxton_server.runtime.journal_groups import Batch
+    from caxton_server.runtime.kernel import Kernel
+
+ATTEMPTS = 3
+
+
+class Pending:
+    """What one agent has before it, while the journal is read."""
+
+    def __init__(self) -> None:
+        self.deliveries: dict[int, tuple[Sent, int, int]] = {}
+        self.data: dict[bytes, bytes] = {}
+        self.timers: dict[int, TimerSet] = {}
+        self.next_timer = 1
+
+
+class Recovery:
+    """Applies the journal to an empty node."""
+
+    def __init__(
+        self, kernel: Kernel, agents: Agents, conversations: Conversations, performer: Performer
+    ) -> None:
+        self.kernel, self.agents, self.conversations, self.performer = (
+            kernel,
+            agents,
+            conversations,
+            performer,
+        )
+        self.saved: dict[int, AgentSaved] = {}
+        self.pending: dict[int, Pending] = {}
+        self.records = 0
+
+    def replay(self, batches: Iterable[Batch]) -> None:
+        """Apply groups of the journal."""
+        for batch in batches:
+            for record in batch.records:
+                self._apply(record)
+                self.records += 1
+            for conversation in batch.images:
+                self.conversations.restore(conversation)
+
+    def _apply(self, record: Record) -> None:
+        match record:
+            case Step():
+                agent = self._of(record.agent)
+                effects = record.effects
+                if record.consumed:
+                    entry = agent.deliveries.pop(record.consumed, None)
+                    if effects is not None and effects.retry and entry is not None:
+                        agent.deliveries[record.consumed] = (entry[0], entry[1], effects.retry)
+                if effects is not None and effects.fault is None:
+                    for key, value in effects.state.items():
+                        if value is None:
+                            agent.data.pop(key, None)
+                        else:
+                            agent.data[key] = value
+                    for timer in effects.cancelled:
+                        agent.timers.pop(timer, None)
+                    for set_ in effects.timers:
+                        agent.timers[set_.id] = set_
+                        agent.next_timer = max(agent.next_timer, set_.id + 1)
+                for sent in record.sent:
+                    self._queue(sent, record.time)
+            case Routed():
+                for handle in record.sent.to:
+                    if record.timer and handle in self.pending:
+                        self.pending[handle].timers.pop(record.timer, None)
+                self._queue(record.sent, record.time)
+            case AgentSaved():
+                self.saved[record.id] = record
+            case AgentRemoved():
+                self.saved.pop(record.id, None)
+                self.pending.pop(record.id, None)
+            case Cleared():
+                self._of(record.agent).deliveries.clear()
+                for sent in record.sent:
+                    self._queue(sent, record.time)
+            case Charged():
+                agent = self._of(record.agent)
+                entry = agent.deliveries.get(record.serial)
+                if entry is not None:
+                    agent.deliveries[record.serial] = (entry[0], entry[1], record.attempt)
+
+    def _of(self, handle: int) -> Pending:
+        return self.pending.setdefault(handle, Pending())
+
+    def _queue(self, sent: Sent, time: int) -> None:
+        for serial, handle in enumerate(sent.to, sent.serial):
+            if handle:
+                self._of(handle).deliveries[serial] = (sent, time, 1)
+        self.kernel.serial = max(self.kernel.serial, sent.serial + len(sent.to) - 1)
+
+    def finish(self, *, sandbox_of: Callable[[AgentSaved], str], interrupted: int) -> list[Cell]:
+        """Make the agents and fill their mailboxes; return those that must be started.
+
+        An agent that was still being deployed when the node died never was.
+        """
+        to_start: list[Cell] = []
+        for saved in self.saved.values():
+            if saved.state in (AgentState.LOADED, AgentState.UNLOADED):
+                self.kernel.journal.append(AgentRemoved(self.kernel.now, saved.id))
+                self.kernel.journal.put_row(Row("agents", str(saved.id), {}, deleted=True))
+                continue
+            cell = self.agents.create(saved, sandbox=sandbox_of(saved))
+            self.kernel.add(cell)
+            pending = self.pending.get(saved.id, Pending())
+            cell.data = pending.data
+            cell.data_size = sum(len(key) + len(value) for key, value in pending.data.items())
+            cell.next_timer = max(cell.next_timer, pending.next_timer)
+            self._fill(cell, pending, interrupted)
+            for timer in pending.timers.values():
+                self.performer.arm(cell, timer)
+            if cell.state in (AgentState.RUNNING, AgentState.DRAINING, AgentState.SUSPENDED):
+                to_start.append(cell)
+        self.conversations.rearm()
+        return to_start
+
+    def _fill(self, cell: Cell, pending: Pending, interrupted: int) -> None:
+        decoded: dict[str, Delivery] = {}
+        for serial, (sent, time, attempt) in sorted(pending.deliveries.items()):
+            known = decoded.get(sent.message)
+            message = decode(sent.wire) if known is None else known.message
+            wire = encode(message, cell.codec)
+            platform = message.sender == self.kernel.ams.address
+            delivery = Delivery(serial, message, wire, platform, time, attempt)
+            decoded[sent.message] = delivery
+            if serial == interrupted:
+                if attempt >= ATTEMPTS:
+                    self._poisoned(cell, delivery)
+                    continue
+                delivery = delivery._replace(attempt=attempt + 1)
+                self.kernel.journal.append(
+                    Charged(self.kernel.now, int(cell.handle), serial, attempt + 1)
+                )
+            cell.mailbox.push(delivery)
+
+    def _poisoned(self, cell: Cell, delivery: Delivery) -> None:
+        """Give up on a message that was running at every one of the last crashes."""
+        cell.step.begin(delivery)
+        sent = self.performer.bounce(
+            cell, delivery, "crash", f"the node died {ATTEMPTS} times while handling it"
+        )
+        message = delivery.message
+        self.kernel.journal.append(
+            Step(
+                int(cell.handle),
+                self.kernel.now,
+                delivery.serial,
+                message.conversation_id,
+                message.id,
+                sent,
+            )
+        )

@@ -1,0 +1,290 @@
+"""The router: judges what an agent or the API wants to send, before anything changes.
+
+Rules:
+- `plan` changes nothing: it reads the node through the author's step and returns what would be sent, or why not.
+- A refusal is one of a few prebuilt kinds; its `result` is what the guest's `send` returns (contract.md section 1).
+- A message is encoded once per codec, and every receiver gets those bytes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from caxton_core.conversations import Conversation
+from caxton_core.messages import (
+    Codec,
+    Draft,
+    FipaMessage,
+    Performative,
+    encode,
+    format_time,
+    parse_time,
+)
+
+from caxton_server.runtime.kernel import Kernel, PlatformAgent
+
+if TYPE_CHECKING:
+    from caxton_server.runtime.cells import Cell
+    from caxton_server.runtime.conversations import Conversations
+    from caxton_server.runtime.steps import Step
+
+
+class Refused(msgspec.Struct, frozen=True, gc=False):
+    """Why a message may not be sent; `reason` is a code of contract.md or of fipa.md 4.2."""
+
+    result: int
+    reason: str
+    detail: str
+    receiver: str = ""
+    admission: bool = False
+    size: int = 0
+    limit: int = 0
+
+
+class Planned(msgspec.Struct, frozen=True, gc=False):
+    """A message that may be sent: to whom, in which form, and the conversation after it."""
+
+    message: FipaMessage
+    wires: dict[Codec, bytes]
+    targets: tuple[Cell | PlatformAgent, ...]
+    size: int
+    before: Conversation | None = None
+    conversation: Conversation | None = None
+    awarded: tuple[str, ...] = ()
+    draft: Draft | None = None
+
+
+NOT_A_MESSAGE: Final = -1
+NO_RECEIVER: Final = -2
+MAILBOX_FULL: Final = -3
+NOT_ALLOWED: Final = -4
+NOT_LEGAL: Final = -5
+TOO_LARGE: Final = -6
+OVER_RATE: Final = -7
+
+PROTOCOL_ONLY: Final = frozenset({
+    Performative.AGREE, Performative.REFUSE, Performative.ACCEPT_PROPOSAL,
+    Performative.REJECT_PROPOSAL, Performative.CANCEL,
+})  # fmt: skip
+_OUTSIDE: Final = Refused(
+    NOT_LEGAL,
+    "unknown-conversation",
+    "this act answers something, and names no open conversation",
+    admission=True,
+)
+
+
+class Router:
+    """Finds receivers and judges messages."""
+
+    def __init__(self, kernel: Kernel, conversations: Conversations) -> None:
+        self.kernel = kernel
+        self.conversations = conversations
+
+    def plan(
+        self,
+        author: Cell | PlatformAgent,
+        draft: Draft,
+        *,
+        parent: FipaMessage | None = None,
+        answers: FipaMessage | None = None,
+        step: Step | None = None,
+    ) -> Planned | Refused:
+        """Judge a draft.
+
+        Args:
+            parent: the message being handled, whose trace goes on.
+            answers: the message that `draft` is the response to, whose fields fill those left out.
+            step: what the author has already done, and not yet committed.
+        """
+        kernel = self.kernel
+        receiver, conversation_id, protocol = draft.receiver, draft.conversation_id, draft.protocol
+        ontology, language, in_reply_to = draft.ontology, draft.language, draft.in_reply_to
+        if answers is not None:
+            if receiver is None:
+                receiver = answers.reply_to if answers.reply_to is not None else answers.sender
+            if ontology is None:
+                ontology = answers.ontology
+            if language is None:
+                language = answers.language
+            if conversation_id is None or conversation_id == answers.conversation_id:
+                conversation_id = answers.conversation_id
+                if protocol is None:
+                    protocol = answers.protocol
+                if in_reply_to is None:
+                    in_reply_to = answers.reply_with or answers.id
+        targets = self._targets(receiver)
+        if isinstance(targets, Refused):
+            return targets
+        now = kernel.now
+        due: int | None = None
+        reply_by = draft.reply_by
+        if reply_by is not None:
+            due = parse_time(reply_by, now_ms=now)
+            if due is None:
+                return Refused(
+                    NOT_A_MESSAGE, "invalid_message", f"reply_by {reply_by[:40]!r} is no time"
+                )
+            reply_by = format_time(due)
+        before = after = None
+        awarded: tuple[str, ...] = ()
+        message_id = draft.id if draft.id is not None else kernel.uuids.next(now)
+        if conversation_id is not None:
+            before = (
+                step.conversations.get(conversation_id)
+                if step is not None and step.conversations
+                else None
+            )
+            if before is None:
+                before = self.conversations.get(conversation_id)
+        if protocol is not None or before is not None:
+            verdict = self.conversations.judge(
+                author,
+                draft,
+                before,
+                conversation_id,
+                protocol,
+                targets,
+                message_id,
+                in_reply_to,
+                due,
+                step,
+            )
+            if isinstance(verdict, Refused):
+                return verdict
+            after, addresses, awarded = verdict
+            conversation_id, protocol = after.id, after.protocol
+            if len(addresses) != len(targets) or receiver is None:
+                named = self._targets(list(addresses))
+                if isinstance(named, Refused):
+                    return named
+                targets = named
+        elif draft.performative in PROTOCOL_ONLY:
+            return _OUTSIDE
+        elif conversation_id is None:
+            conversation_id = kernel.uuids.next(now)
+        if not targets:
+            return Refused(
+                NOT_A_MESSAGE, "invalid_message", "Object missing required field `receiver`"
+            )
+        reply_to = draft.reply_to
+        if reply_to is not None:
+            reply_to = self._addresses(reply_to)
+        if parent is not None:
+            traceparent = parent.traceparent
+        elif type(author) is PlatformAgent and draft.traceparent is not None:
+            traceparent = draft.traceparent
+        else:
+            traceparent = kernel.new_traceparent()
+        message = FipaMessage(
+            draft.performative, author.address,
+            targets[0].address if len(targets) == 1 else [target.address for target in targets],
+            draft.content, conversation_id, message_id, kernel.stamp, traceparent,
+            language, draft.encoding, ontology, protocol, reply_to, draft.reply_with, in_reply_to, reply_by,
+            draft.extras,
+        )  # fmt: skip
+        return self._room(author, message, targets, step, before, after, awarded, draft, answers)
+
+    def _targets(
+        self, receiver: str | list[str] | None
+    ) -> tuple[Cell | PlatformAgent, ...] | Refused:
+        """Find who is named; the first unknown name refuses all."""
+        if type(receiver) is str:
+            target = self.kernel.find(receiver)
+            return (
+                (target,)
+                if target is not None
+                else Refused(NO_RECEIVER, "agent_not_found", receiver, receiver)
+            )
+        if not receiver:
+            return ()
+        found: dict[str, Cell | PlatformAgent] = {}
+        for name in receiver:
+            target = self.kernel.find(name)
+            if target is None:
+                return Refused(NO_RECEIVER, "agent_not_found", name, name)
+            found[target.address] = target
+        return tuple(found.values())
+
+    def _addresses(self, names: str | list[str]) -> str | list[str]:
+        """Complete names to addresses; an unknown one stays as it is."""
+        if type(names) is str:
+            target = self.kernel.find(names)
+            return names if target is None else target.address
+        return [str(self._addresses(name)) for name in names]
+
+    def _room(
+        self,
+        author: Cell | PlatformAgent,
+        message: FipaMessage,
+        targets: tuple[Cell | PlatformAgent, ...],
+        step: Step | None,
+        before: Conversation | None,
+        after: Conversation | None,
+        awarded: tuple[str, ...],
+        draft: Draft,
+        answers: FipaMessage | None,
+    ) -> Planned | Refused:
+        """Encode the message and see that everybody named may have it and has room for it."""
+        wires: dict[Codec, bytes] = {}
+        opens = after is not None and before is None
+        size = 0
+        for target in targets:
+            codec: Codec = target.codec
+            wire = wires.get(codec)
+            if wire is None:
+                try:
+                    wire = wires[codec] = encode(message, codec)
+                except (OverflowError, ValueError, TypeError, RecursionError) as error:
+                    return Refused(
+                        NOT_A_MESSAGE,
+                        "invalid_message",
+                        f"the content has no {codec} form: {error}",
+                    )
+                size = len(wire)
+            if type(target) is PlatformAgent:
+                continue
+            if not target.accepts(after, opens=opens):
+                return Refused(
+                    NO_RECEIVER,
+                    "not_running",
+                    f"{target.address} is {target.state}",
+                    target.address,
+                )
+            if type(author) is not PlatformAgent and not author.may_address(target, answers):
+                return Refused(
+                    NOT_ALLOWED, "forbidden", f"{author.address} may not address {target.address}"
+                )
+            if len(wire) > target.message_size:
+                detail = f"{target.address} takes {target.message_size} bytes"
+                return Refused(
+                    TOO_LARGE,
+                    "payload_too_large",
+                    detail,
+                    size=len(wire),
+                    limit=target.message_size,
+                )
+            if not self._fits(target, len(wire), author, step):
+                return Refused(
+                    MAILBOX_FULL,
+                    "mailbox_full",
+                    f"the mailbox of {target.address} is full",
+                    target.address,
+                )
+        if step is not None and step.fan_out + len(targets) > step.cell.fan_out:
+            return Refused(
+                OVER_RATE, "rate_limited", f"more than {step.cell.fan_out} messages in one step"
+            )
+        return Planned(message, wires, targets, size, before, after, awarded, draft)
+
+    @staticmethod
+    def _fits(target: Cell, size: int, author: Cell | PlatformAgent, step: Step | None) -> bool:
+        """Tell whether a mailbox has room, seen through what the step has already queued for it."""
+        messages = 1
+        if step is not None and step.planned:
+            for planned in step.planned:
+                if target in planned.targets:
+                    messages += 1
+                    size += len(planned.wires[target.codec])
+        return target.mailbox.has_room(size, messages=messages)

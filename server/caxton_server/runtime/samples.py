@@ -1,0 +1,69 @@
+"""A sample of the node: plain numbers, taken at a metrics scrape."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from caxton_server.runtime.conversations import Conversations
+    from caxton_server.runtime.kernel import Kernel
+
+
+class NodeSample(msgspec.Struct, frozen=True):
+    """What the node counts; lists hold what was observed since the last sample."""
+
+    agents: Mapping[str, int]
+    agent_events: Mapping[str, int]
+    restarts: Mapping[str, int]
+    routed: Mapping[tuple[str, str], int]
+    processed: Mapping[tuple[str, str], int]
+    durations: Mapping[str, list[float]]
+    delivery_times: list[float]
+    mailbox_sum: int
+    mailbox_max: int
+    oldest_message_age: float
+    conversations_open: Mapping[str, int]
+    conversations_closed: Mapping[tuple[str, str], int]
+    dead_letters: Mapping[str, int]
+    traps: Mapping[str, int]
+    fuel: int
+    deployments: Mapping[tuple[str, str], int]
+    weights: Mapping[str, float]
+    commit_times: list[float]
+    storage_errors: int
+
+
+def take(kernel: Kernel, conversations: Conversations) -> NodeSample:
+    """Take a sample and forget the observations in it."""
+    counters = kernel.counters
+    cells = kernel.cells.values()
+    depths = [len(cell.mailbox) for cell in cells]
+    oldest = min((cell.mailbox.queue[0].time for cell in cells if cell.mailbox.queue), default=None)
+    durations, counters.durations = counters.durations, {}
+    delivery_times, counters.delivery_times = counters.delivery_times, []
+    journal = kernel.journal
+    return NodeSample(
+        agents=Counter(str(cell.state) for cell in cells),
+        agent_events=dict(counters.agent_events),
+        restarts=dict(counters.restarts),
+        routed=dict(counters.routed),
+        processed=dict(counters.processed),
+        durations=durations,
+        delivery_times=delivery_times,
+        mailbox_sum=sum(depths),
+        mailbox_max=max(depths, default=0),
+        oldest_message_age=0.0 if oldest is None else max(0, kernel.tick() - oldest) / 1000,
+        conversations_open=dict(conversations.per_protocol),
+        conversations_closed=dict(counters.conversations_closed),
+        dead_letters=dict(counters.dead_letters),
+        traps=dict(counters.traps),
+        fuel=counters.fuel + sum(cell.guest.fuel_used for cell in cells if cell.guest is not None),
+        deployments=dict(counters.deployments),
+        weights={"stable": 1.0, "canary": 0.0, "shadow": 0.0},
+        commit_times=journal.take_commit_times(),
+        storage_errors=journal.errors,
+    )
