@@ -77,7 +77,7 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def plugin(session: nox.Session) -> None:
     """Install the example plugin next to the wheel, as a stranger would, and run its own tests."""
-    session.install(str(build_wheel(session)), "pytest>=9", "pytest-asyncio>=1.5")
+    session.install(str(build_wheel(session)), "pytest>=9")
     session.install("./examples/plugin")
     with session.chdir(session.create_tmp()):
         session.run("caxton", "plugin", "list")
