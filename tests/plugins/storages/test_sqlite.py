@@ -62,7 +62,7 @@ def failure(path: Path) -> StorageError:
 
 def test_migrations_make_what_the_models_say(storage: SqliteStorage, tmp_path: Path) -> None:
     """The tables after all migrations have the columns, types and keys of the models, and no others."""
-    made = SqliteDatabase(tmp_path / "modelled.db")
+    made = SqliteDatabase(str(tmp_path / "modelled.db"))
     with made.bind_ctx(MODELS), made.connection_context():
         made.create_tables(MODELS, safe=False)
     modelled = sqlite3.connect(tmp_path / "modelled.db")
