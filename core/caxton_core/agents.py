@@ -5,7 +5,8 @@ Rules:
 - draining: it is handed what is in its mailbox and what belongs to its open conversations, but no opener; then it
   is stopped.
 - suspended: it rests between two steps; its mailbox fills and its deadlines run on. It outlives a restart of the node.
-- failed and stopped: nothing is accepted for it; entering either answers its mailbox with failures.
+- failed and stopped: nothing is accepted for it; entering either answers its mailbox with failures. What can't be
+  started from either is failed, again if need be, with the new reason.
 - The state is in the type: `Agent[Loaded]` can't be given a message, `Agent[Running]` can't be loaded again. Where
   it is known at run time only (a stored agent, a verb from the API), `fire` asks the table.
 - An operation that can't fail returns the agent; one that can returns a Result.
@@ -59,8 +60,8 @@ RESUME: Transition[Suspended, Running] = Transition("resume", (_.SUSPENDED,), _.
 STOP: Transition[Live, Stopped] = Transition(
     "stop", (_.LOADED, _.RUNNING, _.DRAINING, _.SUSPENDED), _.STOPPED
 )
-FAIL: Transition[Live, Failed] = Transition(
-    "fail", (_.LOADED, _.RUNNING, _.DRAINING, _.SUSPENDED), _.FAILED
+FAIL: Transition[Live | Failed | Stopped, Failed] = Transition(
+    "fail", (_.LOADED, _.RUNNING, _.DRAINING, _.SUSPENDED, _.FAILED, _.STOPPED), _.FAILED
 )
 RESTART: Transition[Running | Failed | Stopped, Running] = Transition(
     "restart", (_.RUNNING, _.FAILED, _.STOPPED), _.RUNNING
@@ -177,9 +178,14 @@ def stop(
 
 
 def fail(
-    agent: Agent[Loaded] | Agent[Running] | Agent[Draining] | Agent[Suspended],
+    agent: Agent[Loaded]
+    | Agent[Running]
+    | Agent[Draining]
+    | Agent[Suspended]
+    | Agent[Failed]
+    | Agent[Stopped],
 ) -> Agent[Failed]:
-    """Give it up: supervision restarts it no more."""
+    """Give it up: supervision restarts it no more, or nobody could start it."""
     return take(FAIL, agent)
 
 
