@@ -160,6 +160,9 @@ class Sandbox(Protocol):
     ) -> Result[Guest, InvalidModule | LimitExceeded]:
         """Make an instance of a module that `check` has accepted; takes well under a millisecond."""
 
+    def fuel_per_ms(self, profile: str) -> int:
+        """Return how much fuel a guest burns in a millisecond, as calibrated on this machine."""
+
     def close(self) -> None:
         """Release engines and child processes."""
 

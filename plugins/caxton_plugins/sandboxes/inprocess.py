@@ -216,6 +216,10 @@ class InprocessSandbox:
             return Failure(InvalidModule(f"no agent is registered that has digest {digest}"))
         return Success(PythonGuest(factory, limits, host))
 
+    def fuel_per_ms(self, profile: str) -> int:
+        """Return 1: trusted code burns no fuel."""
+        return 1
+
     def close(self) -> None:
         """Forget what was checked."""
         self._known.clear()

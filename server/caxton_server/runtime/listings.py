@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from caxton_server.runtime.cells import Cell
     from caxton_server.runtime.kernel import Kernel
 
-FUEL_PER_MS = 3_000_000
-"""Used for `cpu_ms` where a sandbox does not say how much fuel a millisecond is."""
-
 
 def services(cell: Cell) -> list[ServiceView]:
     """Return what an agent offers."""

@@ -8,9 +8,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import os
-import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from caxton_core import __version__
@@ -22,7 +20,6 @@ from caxton_core.errors import (
     NotImplementedYet,
     Problem,
     StartFailed,
-    StorageFault,
 )  # fmt: skip
 from caxton_core.ports import Fault
 from caxton_core.views import (
@@ -48,35 +45,14 @@ from caxton_core.views import (
 from returns.result import Failure, Result, Success
 
 from caxton_server.runtime import listings, samples
-from caxton_server.runtime.agents import Agents
-from caxton_server.runtime.attempts import Attempts
+from caxton_server.runtime.assembly import Runtime
 from caxton_server.runtime.cells import Cell
-from caxton_server.runtime.conversations import Conversations
-from caxton_server.runtime.dead_letters import DeadLetters
-from caxton_server.runtime.deployments import Deployments
-from caxton_server.runtime.effects import Performer
-from caxton_server.runtime.events import EventLog
-from caxton_server.runtime.histories import Histories
-from caxton_server.runtime.initiators import ConversationSpec, Initiators
-from caxton_server.runtime.journal import Journal
-from caxton_server.runtime.kernel import Kernel
-from caxton_server.runtime.loop import Loop
-from caxton_server.runtime.messages import Messages
-from caxton_server.runtime.modules import Modules
-from caxton_server.runtime.records import CODEC
-from caxton_server.runtime.recovery import Recovery
-from caxton_server.runtime.router import Router
+from caxton_server.runtime.initiators import ConversationSpec
 from caxton_server.runtime.samples import NodeSample
-from caxton_server.runtime.scheduler import Scheduler
-from caxton_server.runtime.timers import Timers
 
 if TYPE_CHECKING:
-    from caxton_core.ports import Clock, Entropy, Sandbox, Storage
-    from caxton_core.registry import Registry
     from caxton_core.resources import Manifest
 
-    from caxton_server.config import Config
-    from caxton_server.runtime.folders import Folder
 
 NodeError: TypeAlias = Problem
 VERBS: Final = ("start", "stop", "drain", "restart", "suspend", "resume")
@@ -84,141 +60,8 @@ STOP_SECONDS: Final = 2.0
 LOG_BACKLOG: Final = 1000
 
 
-class SystemClock:
-    """The machine's clock."""
-
-    def time_ms(self) -> int:
-        """Return epoch milliseconds."""
-        return time.time_ns() // 1_000_000
-
-    def monotonic(self) -> float:
-        """Return seconds from an arbitrary point."""
-        return time.monotonic()
-
-
-class Node:
+class Node(Runtime):
     """One running Caxton, without its network side."""
-
-    def __init__(
-        self,
-        config: Config,
-        *,
-        registry: Registry,
-        storage: Storage,
-        sandboxes: Mapping[str, Sandbox],
-        folder: Folder | None = None,
-        clock: Clock | None = None,
-        entropy: Entropy = os.urandom,
-    ) -> None:
-        self.config, self.registry, self.storage, self.folder = config, registry, storage, folder
-        self.platform = config.server.platform
-        self.clock: Clock = clock or SystemClock()
-        self.started_at = self.clock.monotonic()
-        self.sandboxes = sandboxes
-        self.running = False
-        self._attempts: Attempts | None = None
-        self._entropy = entropy
-
-    # Life
-
-    async def start(self) -> Result[None, NodeError]:
-        """Open the storage, recover what the journal holds, start the agents, and begin to work."""
-        journal = Journal(self.storage, clock=self.clock, codec=CODEC)
-        opened = await asyncio.to_thread(journal.open)
-        if isinstance(opened, Failure):
-            return Failure(opened.failure())
-        self._assemble(journal)
-        interrupted = 0
-        if self.folder is not None:
-            attempts = Attempts.open(self.folder.mark)
-            if isinstance(attempts, Failure):
-                return Failure(attempts.failure())
-            self._attempts = attempts.unwrap()
-            interrupted = int.from_bytes(self._attempts.read_after_crash() or b"", "little")
-            self.scheduler.mark = _marker(self._attempts.mark)
-        recovery = Recovery(self.kernel, self.agents_, self.conversations_, self.performer)
-        try:
-            await asyncio.to_thread(recovery.replay, journal.recover())
-        except StorageFault as fault:
-            return Failure(fault.error)
-        journal.start()
-        to_start = recovery.finish(
-            sandbox_of=lambda saved: self.modules_.sandbox_of(saved.manifest.profile) or "",
-            interrupted=interrupted,
-        )
-        await journal.wait(journal.position)
-        if self._attempts is not None:
-            self._attempts.clear()
-        for cell in to_start:
-            await self._start_again(cell)
-        self.loop.start()
-        self.running = True
-        return Success(None)
-
-    def _assemble(self, journal: Journal) -> None:
-        """Put the parts of the runtime together."""
-        runtime = self.config.runtime
-        self.kernel = kernel = Kernel(
-            clock=self.clock, entropy=self._entropy, platform=self.platform, journal=journal
-        )
-        self.timers = timers = Timers()
-        protocols = {
-            name: protocol for protocol in self.registry.protocols() for name in protocol.names
-        }
-        self.conversations_ = Conversations(
-            kernel, timers, protocols, ttl_ms=int(runtime.conversation_ttl)
-        )
-        self.router = Router(kernel, self.conversations_)
-        self.performer = Performer(kernel, self.router, self.conversations_, timers)
-        self.scheduler = self.performer.scheduler = Scheduler(
-            kernel, self.performer, quantum=runtime.quantum
-        )
-        self.agents_ = Agents(
-            kernel,
-            self.router,
-            self.conversations_,
-            self.performer,
-            self.scheduler,
-            timers,
-            self.sandboxes,
-        )
-        profiles = {
-            profile: kind.name for kind in self.registry.sandboxes() for profile in kind.profiles
-        }
-        self.modules_ = Modules(kernel, self.storage, self.sandboxes, profiles)
-        strategies = {strategy.name: strategy for strategy in self.registry.strategies()}
-        self.deployments_ = Deployments(kernel, self.agents_, self.modules_, strategies)
-        self.messages_ = Messages(kernel, self.router, self.performer)
-        self.histories = Histories(kernel)
-        self.initiators = Initiators(kernel, self.conversations_, timers, self.messages_)
-        self.dead_letters_ = DeadLetters(kernel, self.router, self.conversations_, self.performer)
-        self.event_log = EventLog(kernel, self.storage)
-        self.conversations_.publish = self.event_log.publish
-        journal.on_commit.append(self.event_log.release)
-        self.loop = Loop(kernel, self.scheduler, timers, clear_mark=self._clear_mark)
-
-    async def _start_again(self, cell: Cell) -> None:
-        """Start an agent that ran before; one whose module is gone or broken is failed."""
-        loaded = await self.modules_.load(cell.module_digest, cell.manifest.profile)
-        if isinstance(loaded, Failure):
-            self.agents_.give_up(cell, Fault("invalid-module", str(loaded.failure())))
-            return
-        self.agents_.revive(cell)
-
-    def _clear_mark(self) -> None:
-        if self._attempts is not None:
-            self._attempts.clear()
-
-    async def stop(self) -> None:
-        """End running steps or drop them, commit, and close; mailboxes stay in the journal."""
-        self.running = False
-        await self.loop.stop(STOP_SECONDS)
-        for cell in self.kernel.cells.values():
-            if cell.guest is not None:
-                cell.guest.close()
-        await self.kernel.journal.close()
-        if self._attempts is not None:
-            self._attempts.close()
 
     # Health
 
@@ -267,7 +110,9 @@ class Node:
         """Check a module and keep it."""
         return await self.modules_.push(data, profile)
 
-    async def modules(self, *, limit: int, cursor: str | None) -> Page[ModuleView]:
+    async def modules(
+        self, *, limit: int, cursor: str | None
+    ) -> Page[ModuleView]:
         """List modules by digest."""
         return await self.modules_.list(limit=limit, cursor=cursor)
 
@@ -299,7 +144,9 @@ class Node:
         done = await self.deployments_.deploy(manifest, module, strategy=strategy, cell=cell)
         return done.map(lambda pair: DeployedView(listings.agent_view(pair[0]), pair[1]))
 
-    async def deployments(self, *, limit: int, cursor: str | None) -> Page[DeploymentView]:
+    async def deployments(
+        self, *, limit: int, cursor: str | None
+    ) -> Page[DeploymentView]:
         """List deployments, oldest first."""
         return await self.deployments_.list(limit=limit, cursor=cursor)
 
@@ -326,15 +173,10 @@ class Node:
 
     def stats(self, ref: str) -> Result[StatsView, AgentNotFound]:
         """Show what an agent uses."""
-        return self._cell(ref).map(lambda cell: listings.stats_view(cell, self.fuel_per_ms))
+        return self._cell(ref).map(lambda cell: listings.stats_view(cell, self._fuel_per_ms(cell)))
 
-    @property
-    def fuel_per_ms(self) -> int:
-        """Return the calibrated fuel of a millisecond."""
-        return (
-            max((getattr(box, "fuel_per_ms", 0) for box in self.sandboxes.values()), default=0)
-            or listings.FUEL_PER_MS
-        )
+    def _fuel_per_ms(self, cell: Cell) -> int:
+        return self.sandboxes[cell.sandbox].fuel_per_ms(cell.manifest.profile)
 
     def versions(self, ref: str) -> Result[list[VersionView], AgentNotFound]:
         """Show an agent's versions."""
@@ -487,8 +329,3 @@ class Node:
     ) -> list[ServiceView]:
         """List the services that running agents offer."""
         return listings.directory(self.kernel, type=type, name=name, protocol=protocol)
-
-
-def _marker(mark: Callable[[bytes], None]) -> Callable[[int], None]:
-    """Return a function that marks the delivery with a serial as the running one."""
-    return lambda serial: mark(serial.to_bytes(16, "little"))

@@ -3,38 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import msgspec
+from caxton_server.telemetry.samples import NodeSample
 
 if TYPE_CHECKING:
     from caxton_server.runtime.conversations import Conversations
     from caxton_server.runtime.kernel import Kernel
 
 
-class NodeSample(msgspec.Struct, frozen=True):
-    """What the node counts; lists hold what was observed since the last sample."""
-
-    agents: Mapping[str, int]
-    agent_events: Mapping[str, int]
-    restarts: Mapping[str, int]
-    routed: Mapping[tuple[str, str], int]
-    processed: Mapping[tuple[str, str], int]
-    durations: Mapping[str, list[float]]
-    delivery_times: list[float]
-    mailbox_sum: int
-    mailbox_max: int
-    oldest_message_age: float
-    conversations_open: Mapping[str, int]
-    conversations_closed: Mapping[tuple[str, str], int]
-    dead_letters: Mapping[str, int]
-    traps: Mapping[str, int]
-    fuel: int
-    deployments: Mapping[tuple[str, str], int]
-    weights: Mapping[str, float]
-    commit_times: list[float]
-    storage_errors: int
+__all__ = ["NodeSample", "take"]
 
 
 def take(kernel: Kernel, conversations: Conversations) -> NodeSample:
