@@ -1,7 +1,8 @@
 """Compiled modules on disk, keyed by digest and by all that compiled code depends on.
 
 Rules:
-- Compiled code is native code: an entry is loaded only when its bytes have the checksum that was kept beside it.
+- Compiled code is native code: an entry is loaded only when its bytes have the checksum that was kept beside it, and
+  what is loaded is those bytes, not a mapping of a file that somebody may write to or cut.
 - The checksum file is renamed into place last, so an entry is whole or absent; a broken one is compiled again.
 """
 
@@ -41,18 +42,18 @@ class Cache:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder
 
-    def find(self, digest: str, profile: str) -> tuple[Path, Survey] | None:
+    def find(self, digest: str, profile: str) -> tuple[bytes, Survey] | None:
         """Return the compiled code and survey of a module, if there is a sound entry."""
         named = _DIGEST.fullmatch(digest)
         if named is None:
             return None
-        code = self._folder(profile) / f"{named[1]}.cwasm"
+        home = self._folder(profile) / f"{named[1]}.cwasm"
         try:
-            entry = msgspec.json.decode(code.with_suffix(".json").read_bytes(), type=Entry)
-            sound = checksum(code) == entry.checksum
+            entry = msgspec.json.decode(home.with_suffix(".json").read_bytes(), type=Entry)
+            code = home.read_bytes()
         except (OSError, msgspec.DecodeError):
             return None
-        return (code, entry.survey) if sound else None
+        return (code, entry.survey) if checksum(code) == entry.checksum else None
 
     def room(self, profile: str) -> Path:
         """Return a new name to compile to."""
@@ -60,14 +61,13 @@ class Cache:
         os.close(handle)
         return Path(name)
 
-    def keep(self, digest: str, profile: str, code: Path, survey: Survey) -> Path:
+    def keep(self, digest: str, profile: str, code: Path, survey: Survey) -> None:
         """Make an entry of what was compiled to `room`."""
         home = self._folder(profile) / f"{digest.removeprefix('sha256:')}.cwasm"
         note = code.with_suffix(".note")
-        note.write_bytes(msgspec.json.encode(Entry(checksum(code), survey)))
+        note.write_bytes(msgspec.json.encode(Entry(checksum(code.read_bytes()), survey)))
         code.replace(home)
         note.replace(home.with_suffix(".json"))
-        return home
 
     def forget(self, digest: str, profile: str) -> None:
         """Drop an entry that turned out to be useless."""
@@ -88,7 +88,6 @@ class Cache:
             self._temporary.cleanup()
 
 
-def checksum(path: Path) -> str:
-    """Hash a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def checksum(code: bytes) -> str:
+    """Hash compiled code."""
+    return hashlib.sha256(code).hexdigest()

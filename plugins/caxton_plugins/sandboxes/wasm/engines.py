@@ -24,8 +24,6 @@ from wasmtime import Config, Engine, Func, Linker, Module, Store, Trap, _binding
 from caxton_plugins.sandboxes.wasm import calls, imports, wasi
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from caxton_plugins.sandboxes.wasm.modules import Survey
 
 STACK: Final = 1 << 20  # host imports run Python on it, and running out of it aborts the process
@@ -97,11 +95,11 @@ class Loaded:
 
     __slots__ = ("_module", "_pre", "engine", "entries", "pre", "survey")
 
-    def __init__(self, engine: ProfileEngine, path: Path, survey: Survey) -> None:
+    def __init__(self, engine: ProfileEngine, code: bytes, survey: Survey) -> None:
         self.engine = engine
         self.survey = survey
         self.entries = ("memory", *(name for name in calls.ENTRIES if name in survey.exports))
-        self._module = Module.deserialize_file(engine.engine, str(path))
+        self._module = Module.deserialize(engine.engine, code)
         self._pre = engine.linker.instantiate_pre(self._module)
         self.pre = calls.address(self._pre)
 

@@ -180,6 +180,8 @@ class WasmGuest:
         self.view = self.slots = NO_MEMORY
         self.room, self.slots_at = -1, 0
         self._script = None
+        if self.turn.guest is self:
+            self.turn.guest = None
         self._final_fuel = FOREVER - self.place.fuel_left()
         future, self.future = self.future, 0
         if future:

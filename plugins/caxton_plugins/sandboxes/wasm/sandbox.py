@@ -19,8 +19,6 @@ from caxton_plugins.sandboxes.wasm.engines import PROFILES, Loaded, ProfileEngin
 from caxton_plugins.sandboxes.wasm.guest import WasmGuest
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from caxton_core.ids import ModuleDigest
     from caxton_core.ports import Host
     from caxton_core.resources import Limits
@@ -118,7 +116,7 @@ class WasmSandbox:
             return self._engine(profile).bind(lambda engine: self._link(engine, key, *found))
 
     def _link(
-        self, engine: ProfileEngine, key: tuple[str, str], code: Path, survey: Survey
+        self, engine: ProfileEngine, key: tuple[str, str], code: bytes, survey: Survey
     ) -> Result[Loaded, InvalidModule]:
         try:
             loaded = Loaded(engine, code, survey)
