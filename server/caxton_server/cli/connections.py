@@ -56,7 +56,7 @@ def connected(command: Callable[Concatenate[Client, P], None]) -> Callable[P, No
 
 
 def connect(url: str, token_file: Any) -> Client:
-    """Return a client for a node's address."""
+    """Return a client for a node's address, closed when the command ends."""
     from urllib.parse import urlsplit
 
     from caxton_server.client import Client
@@ -68,7 +68,9 @@ def connect(url: str, token_file: Any) -> Client:
         usable = False
     if not usable:
         raise Stopped(Exit.USAGE, f"{url!r} is no http:// or https:// address.")
-    return Client(url, token=read_token(token_file))
+    client = Client(url, token=read_token(token_file))
+    click.get_current_context().call_on_close(client.close)
+    return client
 
 
 def read_token(file: Path | None) -> str | None:
