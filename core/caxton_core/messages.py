@@ -10,6 +10,7 @@ Rules:
 from __future__ import annotations
 
 import enum
+import functools
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -351,8 +352,13 @@ def format_time(time_ms: int) -> str:
     >>> format_time(1_700_000_000_123)
     '2023-11-14T22:13:20.123Z'
     """
-    moment = _EPOCH + timedelta(milliseconds=time_ms)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_ms % 1000:03d}Z"
+    seconds, millis = divmod(time_ms, 1000)
+    return f"{_second(seconds)}.{millis:03d}Z"
+
+
+@functools.lru_cache(maxsize=64)
+def _second(seconds: int) -> str:
+    return f"{_EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}"
 
 
 def parse_time(text: str, *, now_ms: int) -> int | None:

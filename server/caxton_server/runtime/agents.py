@@ -333,7 +333,7 @@ class Agents:
 
     def _move(self, cell: Cell, event: str, *, detail: str = "") -> None:
         """Follow a row of the table and record it."""
-        cell.state = AGENT.fire(cell.state, event).unwrap()
+        cell.enter(AGENT.fire(cell.state, event).unwrap())
         cell.detail = detail
         cell.revision += 1
         self.save(cell)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, final
 
-from caxton_core.agents import AgentState
+from caxton_core.agents import TAKES_ANSWERS, TAKES_OPENERS, AgentState
 from caxton_core.ids import AgentId, ModuleDigest
 from caxton_core.resources import may_send
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from caxton_server.runtime.steps import Step
 
-_LIVING = (AgentState.RUNNING, AgentState.SUSPENDED, AgentState.DRAINING)
-
 
 @final
 class Cell:
@@ -36,7 +34,9 @@ class Cell:
         "_allowed", "address", "awake", "calling", "codec", "conversation_limit", "created", "data", "data_size",
         "deliveries", "deployment", "detail", "fan_out", "faults", "fuel", "guest", "handle", "held", "history",
         "log_bytes_dropped", "logs", "mailbox", "manifest", "message_size", "messages_in", "messages_out", "module",
-        "name", "next_timer", "parked", "queued", "restarts", "revision", "sandbox", "send_all", "started", "state",
+        "name",
+        "next_timer",
+        "open", "parked", "queued", "restarts", "revision", "sandbox", "send_all", "started", "state",
         "state_quota", "step", "timers", "versions",
     )  # fmt: skip
 
@@ -64,7 +64,7 @@ class Cell:
 
     def adopt(self, saved: AgentSaved) -> None:
         """Take over what is recorded of an agent."""
-        self.state = AgentState(saved.state)
+        self.enter(AgentState(saved.state))
         self.manifest, self.module, self.deployment = saved.manifest, saved.module, saved.deployment
         self.created, self.detail, self.versions = saved.created, saved.detail, saved.versions
         self.next_timer = saved.next_timer
@@ -77,6 +77,11 @@ class Cell:
         self.send_all = "*" in saved.manifest.send_to
         self._allowed: dict[str, bool] = {}
         self.mailbox.limit = limits.mailbox
+
+    def enter(self, state: AgentState) -> None:
+        """Be in a state; `open` says whether it takes messages of any kind from agents."""
+        self.state = state
+        self.open = state in TAKES_OPENERS
 
     def saved(self, now: int) -> AgentSaved:
         """Return the record of this agent."""
@@ -107,14 +112,11 @@ class Cell:
     @property
     def receives_platform(self) -> bool:
         """Tell whether the platform may still put messages into its mailbox."""
-        return self.state in _LIVING
+        return self.state in TAKES_ANSWERS
 
     def accepts(self, conversation: Conversation | None, *, opens: bool) -> bool:
         """Tell whether agents may send to it; a draining one only goes on with open conversations."""
-        state = self.state
-        if state is AgentState.RUNNING or state is AgentState.SUSPENDED:
-            return True
-        return state is AgentState.DRAINING and conversation is not None and not opens
+        return self.open or (self.state in TAKES_ANSWERS and conversation is not None and not opens)
 
     def may_address(self, target: Cell, answers: FipaMessage | None) -> bool:
         """Tell whether its manifest lets it address an agent; answering whoever wrote to it is always allowed."""

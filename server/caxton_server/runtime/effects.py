@@ -328,7 +328,7 @@ class Performer:
         retry = 0
         if delivery.attempt < cell.deliveries:
             retry = delivery.attempt + 1
-            self.hold(cell, delivery._replace(attempt=retry))
+            self.hold(cell, msgspec.structs.replace(delivery, attempt=retry))
         else:
             sent = self.bounce(cell, delivery, fault.reason, fault.detail)
         kernel.counters.processed[delivery.message.performative, "failed"] += 1
@@ -367,7 +367,7 @@ class Performer:
             deliveries += held
         cell.held.clear()
         sent: tuple[Sent, ...] = ()
-        for delivery in sorted(deliveries):
+        for delivery in sorted(deliveries, key=lambda each: each.serial):
             sent += self.bounce(cell, delivery, reason, detail)
         self.kernel.journal.append(records.Cleared(self.kernel.now, int(cell.handle), sent))
 

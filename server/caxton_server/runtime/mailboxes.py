@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import NamedTuple
 
+import msgspec
 from caxton_core.messages import FipaMessage
 
 BYTES_PER_MESSAGE = 4096
 """A mailbox of n messages holds n times this many bytes."""
 
 
-class Delivery(NamedTuple):
+class Delivery(msgspec.Struct, frozen=True, gc=False):
     """One message on its way to one agent; `serial` is unique in the node and grows with each delivery."""
 
     serial: int

@@ -110,9 +110,7 @@ class Node(Runtime):
         """Check a module and keep it."""
         return await self.modules_.push(data, profile)
 
-    async def modules(
-        self, *, limit: int, cursor: str | None
-    ) -> Page[ModuleView]:
+    async def modules(self, *, limit: int, cursor: str | None) -> Page[ModuleView]:
         """List modules by digest."""
         return await self.modules_.list(limit=limit, cursor=cursor)
 
@@ -144,9 +142,7 @@ class Node(Runtime):
         done = await self.deployments_.deploy(manifest, module, strategy=strategy, cell=cell)
         return done.map(lambda pair: DeployedView(listings.agent_view(pair[0]), pair[1]))
 
-    async def deployments(
-        self, *, limit: int, cursor: str | None
-    ) -> Page[DeploymentView]:
+    async def deployments(self, *, limit: int, cursor: str | None) -> Page[DeploymentView]:
         """List deployments, oldest first."""
         return await self.deployments_.list(limit=limit, cursor=cursor)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import msgspec
 from caxton_core.agents import AgentState
 from caxton_core.messages import decode, encode
 from caxton_core.ports import Row
@@ -165,7 +166,7 @@ class Recovery:
                 if attempt >= ATTEMPTS:
                     self._poisoned(cell, delivery)
                     continue
-                delivery = delivery._replace(attempt=attempt + 1)
+                delivery = msgspec.structs.replace(delivery, attempt=attempt + 1)
                 self.kernel.journal.append(
                     Charged(self.kernel.now, int(cell.handle), serial, attempt + 1)
                 )

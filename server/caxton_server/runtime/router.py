@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 from caxton_core.conversations import Conversation
+from caxton_core.ids import ConversationId, MessageId
 from caxton_core.messages import (
     Codec,
     Draft,
@@ -21,6 +22,7 @@ from caxton_core.messages import (
     format_time,
     parse_time,
 )
+from returns.result import Failure
 
 from caxton_server.runtime.kernel import Kernel, PlatformAgent
 
@@ -114,9 +116,15 @@ class Router:
                     protocol = answers.protocol
                 if in_reply_to is None:
                     in_reply_to = answers.reply_with or answers.id
-        targets = self._targets(receiver)
-        if isinstance(targets, Refused):
-            return targets
+        target = kernel.directory.get(receiver) if type(receiver) is str else None
+        targets: tuple[Cell | PlatformAgent, ...]
+        if target is not None:
+            targets = (target,)
+        else:
+            found = self._targets(receiver)
+            if isinstance(found, Refused):
+                return found
+            targets = found
         now = kernel.now
         due: int | None = None
         reply_by = draft.reply_by
@@ -129,15 +137,21 @@ class Router:
             reply_by = format_time(due)
         before = after = None
         awarded: tuple[str, ...] = ()
-        message_id = draft.id if draft.id is not None else kernel.uuids.next(now)
+        message_id = draft.id
+        if message_id is None:
+            message_id = kernel.uuids.next(now)
+        elif isinstance(MessageId.parse(message_id), Failure):
+            return Refused(NOT_A_MESSAGE, "invalid_message", f"id {message_id[:40]!r} is no UUID")
         if conversation_id is not None:
-            before = (
-                step.conversations.get(conversation_id)
-                if step is not None and step.conversations
-                else None
-            )
+            if draft.conversation_id is not None and len(conversation_id) > ConversationId.LONGEST:
+                return Refused(NOT_A_MESSAGE, "invalid_message", "conversation_id is too long")
+            conversations = self.conversations
+            if step is not None and step.conversations:
+                before = step.conversations.get(conversation_id)
             if before is None:
-                before = self.conversations.get(conversation_id)
+                before = conversations.open.get(conversation_id)
+                if before is None:
+                    before = conversations.closed.get(conversation_id)
         if protocol is not None or before is not None:
             verdict = self.conversations.judge(
                 author,
@@ -179,7 +193,7 @@ class Router:
             traceparent = kernel.new_traceparent()
         message = FipaMessage(
             draft.performative, author.address,
-            targets[0].address if len(targets) == 1 else [target.address for target in targets],
+            targets[0].address if len(targets) == 1 else [each.address for each in targets],
             draft.content, conversation_id, message_id, kernel.stamp, traceparent,
             language, draft.encoding, ontology, protocol, reply_to, draft.reply_with, in_reply_to, reply_by,
             draft.extras,
@@ -229,6 +243,7 @@ class Router:
         """Encode the message and see that everybody named may have it and has room for it."""
         wires: dict[Codec, bytes] = {}
         opens = after is not None and before is None
+        planned = step is not None and step.planned
         size = 0
         for target in targets:
             codec: Codec = target.codec
@@ -242,21 +257,25 @@ class Router:
                         "invalid_message",
                         f"the content has no {codec} form: {error}",
                     )
-                size = len(wire)
+            size = len(wire)
             if type(target) is PlatformAgent:
                 continue
-            if not target.accepts(after, opens=opens):
+            if not target.open and not target.accepts(after, opens=opens):
                 return Refused(
                     NO_RECEIVER,
                     "not_running",
                     f"{target.address} is {target.state}",
                     target.address,
                 )
-            if type(author) is not PlatformAgent and not author.may_address(target, answers):
+            if (
+                type(author) is not PlatformAgent
+                and not author.send_all
+                and not author.may_address(target, answers)
+            ):
                 return Refused(
                     NOT_ALLOWED, "forbidden", f"{author.address} may not address {target.address}"
                 )
-            if len(wire) > target.message_size:
+            if size > target.message_size:
                 detail = f"{target.address} takes {target.message_size} bytes"
                 return Refused(
                     TOO_LARGE,
@@ -265,7 +284,9 @@ class Router:
                     size=len(wire),
                     limit=target.message_size,
                 )
-            if not self._fits(target, len(wire), author, step):
+            if (planned or not target.mailbox.has_room(size)) and not self._fits(
+                target, size, step
+            ):
                 return Refused(
                     MAILBOX_FULL,
                     "mailbox_full",
@@ -279,10 +300,10 @@ class Router:
         return Planned(message, wires, targets, size, before, after, awarded, draft)
 
     @staticmethod
-    def _fits(target: Cell, size: int, author: Cell | PlatformAgent, step: Step | None) -> bool:
+    def _fits(target: Cell, size: int, step: Step | None) -> bool:
         """Tell whether a mailbox has room, seen through what the step has already queued for it."""
         messages = 1
-        if step is not None and step.planned:
+        if step is not None:
             for planned in step.planned:
                 if target in planned.targets:
                     messages += 1
