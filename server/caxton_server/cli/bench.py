@@ -1,0 +1,100 @@
+"""`caxton bench`: measure this machine on the standard workloads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+WORKLOADS = ("W1", "W2", "W3", "W4", "W5", "deploy", "neighbour")
+DURABILITIES = ("memory", "disk")
+
+
+class Choices(click.ParamType[tuple[str, ...]]):
+    """Some of a few words, with commas between them."""
+
+    name = "list"
+
+    def __init__(self, known: tuple[str, ...]) -> None:
+        self.known = known
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Return the words in the order of the choices, each once."""
+        if not isinstance(value, str):
+            return tuple(value)
+        by_lower = {word.lower(): word for word in self.known}
+        wanted = {word.strip().lower() for word in value.split(",") if word.strip()}
+        unknown = sorted(wanted - by_lower.keys())
+        if unknown or not wanted:
+            self.fail(f"{value!r}: choose from {', '.join(self.known)}", param, ctx)
+        return tuple(word for lower, word in by_lower.items() if lower in wanted)
+
+
+@click.command()
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0.1, max=600),
+    default=5.0,
+    show_default=True,
+    help="How long to measure each result.",
+)
+@click.option(
+    "--workload",
+    type=Choices(WORKLOADS),
+    default=WORKLOADS,
+    help=f"Some of {','.join(WORKLOADS)}; all if not given.",
+)
+@click.option(
+    "--durability",
+    type=Choices(DURABILITIES),
+    default=DURABILITIES,
+    help="memory, disk; both if not given.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the results for programs.")
+@click.pass_context
+def bench(
+    ctx: click.Context,
+    seconds: float,
+    workload: tuple[str, ...],
+    durability: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Measure messages, conversations, memory and starts through a whole node.
+
+    Every workload runs in a process of its own, beside the same on bare asyncio queues (the floor).
+
+    \b
+    Examples:
+      caxton bench
+      caxton bench --workload W3 --durability disk --seconds 10
+    """
+    from caxton_server.bench import plans
+    from caxton_server.bench.machines import describe_machine
+    from caxton_server.cli import printing
+
+    results = []
+    for plan in plans.choose(workload, durability):
+        click.echo(f"{plan.workload} at {plan.durability} ...", err=True)
+        found = plans.measure(plan, seconds)
+        results += found.results
+        if found.error:
+            click.echo(f"Error: {plan.workload} at {plan.durability}: {found.error}", err=True)
+            ctx.exit(1)
+    if as_json:
+        printing.data({"machine": describe_machine(), "results": results})
+        return
+    printing.pairs(describe_machine())
+    click.echo()
+    printing.table(
+        results,
+        {
+            "workload": "workload",
+            "durability": "durability",
+            "metric": "metric",
+            "value": lambda row: plans.shown(row["value"]),
+            "floor": lambda row: plans.shown(row.get("floor")),
+            "besides": lambda row: plans.besides(row),
+        },
+    )
