@@ -1,7 +1,8 @@
 """Run the commands of the README in a copy of the tree, as somebody would who pastes them one after the other.
 
 The block of the test command is left out: it is what runs this. Every other block marked `bash` is run by one
-shell, in order, and must succeed. The server of the tour gets free ports instead of its usual ones.
+shell, in order, and must succeed; what a remark `shows:` names must be in their output. The server of the tour
+gets free ports instead of its usual ones.
 """
 
 from __future__ import annotations
@@ -15,14 +16,17 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"^```bash\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SHOWS = re.compile(r"^<!-- shows: (.*) -->$", re.MULTILINE)
 LONGEST = 900
+# A command that fails ends the script, and with it the server of the tour, which holds on to the output.
+PREAMBLE = "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n"
 # What a fresh clone does not have: environments, caches, packages of npm, data of nodes.
 LEFT_OUT = shutil.ignore_patterns(".?*", "__pycache__", "node_modules", "build", "dist", "*-data")
-PREAMBLE = "set -euo pipefail\n"
 
 
 def commands(readme: str) -> str:
@@ -39,10 +43,49 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
+def run(script: str, folder: Path, environment: dict[str, str]) -> tuple[int, str]:
+    """Run a script, showing what it prints, and return its exit code and its output."""
+    shell = subprocess.Popen(
+        ["bash", "-c", script],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    # Whatever happens, no server of the tour outlives this; the end of the group is the end of the output too.
+    end = threading.Timer(LONGEST, os.killpg, (shell.pid, signal.SIGKILL))
+    end.start()
+    printed = []
+    try:
+        assert shell.stdout is not None
+        for line in shell.stdout:
+            print(line, end="", flush=True)
+            printed.append(line)
+        return shell.wait(), "".join(printed)
+    finally:
+        end.cancel()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(shell.pid, signal.SIGKILL)
+
+
+def missing(readme: str, printed: str) -> list[str]:
+    """Return what the README says its commands show, in this order, and they did not."""
+    lost, at = [], 0
+    for text in SHOWS.findall(readme):
+        found = printed.find(text, at)
+        if found < 0:
+            lost.append(text)
+        else:
+            at = found + len(text)
+    return lost
+
+
 def main() -> int:
-    """Run the commands and return the shell's exit code."""
+    """Run the commands; 0 when all succeed and show what they should."""
+    readme = (ROOT / "README.md").read_text()
     port, metrics = free_ports(2)
-    script = PREAMBLE + commands((ROOT / "README.md").read_text()).replace(":8080", f":{port}")
     environment = {
         # The venv of whoever runs this is not what a newcomer has.
         **{
@@ -54,21 +97,15 @@ def main() -> int:
         "CAXTON_SERVER__METRICS_PORT": str(metrics),
         "CAXTON_URL": f"http://127.0.0.1:{port}",
     }
+    script = PREAMBLE + commands(readme).replace(":8080", f":{port}")
     with tempfile.TemporaryDirectory() as parent:
-        scratch = shutil.copytree(ROOT, Path(parent) / "caxton", ignore=LEFT_OUT)
-        shell = subprocess.Popen(
-            ["bash", "-c", script],
-            cwd=scratch,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        try:
-            return shell.wait(LONGEST)
-        finally:
-            # Whatever happened, no server of the tour outlives it.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(shell.pid, signal.SIGKILL)
+        folder = shutil.copytree(ROOT, Path(parent) / "caxton", ignore=LEFT_OUT)
+        code, printed = run(script, folder, environment)
+    for text in missing(readme, printed):
+        print(f"README.md: the commands did not show: {text}", file=sys.stderr)
+        code = code or 1
+    print(f"README.md: the commands ended with exit code {code}")
+    return code
 
 
 if __name__ == "__main__":
