@@ -20,7 +20,6 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from struct import unpack
-from typing import Any
 from zlib import crc32
 
 import msgspec
@@ -89,8 +88,6 @@ class JsonLinesStorage:
         self._indexed = 0
         self._modules: dict[str, bytes] = {}
 
-    # Opening
-
     def open(self) -> Result[None, StorageError]:
         """Lock the file and read it from its beginning."""
         try:
@@ -133,7 +130,7 @@ class JsonLinesStorage:
         """Close the file, which frees its lock."""
         if self._file >= 0:
             os.close(self._file)
-            self._file = -1
+        self._file = -1
 
     # Writing
 
@@ -188,18 +185,16 @@ class JsonLinesStorage:
             for nth, group in enumerate(line.groups)
         ]
         for row in line.rows:
-            if row.deleted:
-                self._tables[row.table].pop(row.key, None)
-            else:
+            self._tables[row.table].pop(row.key, None)
+            if not row.deleted:
                 self._tables[row.table][row.key] = row
         for entry in line.entries:
             numbers = unpack(f"<{len(entry.groups) // 4}I", entry.groups)
             self._index.setdefault(entry.key, set()).update(numbers)
         self._indexed = max(self._indexed, line.upto or 0)
         for digest, data in line.modules.items():
-            if data is None:
-                self._modules.pop(digest, None)
-            else:
+            self._modules.pop(digest, None)
+            if data is not None:
                 self._modules[digest] = data
 
     # Reading
@@ -294,8 +289,7 @@ def make(options: StorageOptions) -> Result[Storage, StorageError | InvalidSetti
     """Make the storage for a URL such as `jsonlines:///folder/file.jsonl`."""
     path = options.url.partition(":")[2].removeprefix("///")
     if not path:
-        wrong: Any = InvalidSetting("storage.url", options.url, "name a file: jsonlines:///path")
-        return Failure(wrong)
+        return Failure(InvalidSetting("storage.url", options.url, "name a file: jsonlines:///path"))
     return Success(JsonLinesStorage(Path(path), durability=options.durability))
 
 
