@@ -14,11 +14,12 @@ from caxton_core.errors import Problem
 from prometheus_client import start_http_server
 from returns.result import Failure, Result, Success
 
+from caxton_server.rest.calls import Phase
 from caxton_server.rest.edge import application
 from caxton_server.rest.openapi import describe
 from caxton_server.rest.routes import ROUTES
 from caxton_server.telemetry import metrics
-from caxton_server.telemetry.samples import LoopWatch, Sample, on_loop
+from caxton_server.telemetry.samples import LoopWatch, NodeSample, Sample, on_loop
 
 if TYPE_CHECKING:
     from caxton_server.config import ServerConfig
@@ -82,7 +83,9 @@ class Listeners:
 
     def sample(self) -> Sample:
         """Look at everything that is counted; on the loop."""
-        return Sample(self.edge.node.sample(), dict(self.edge.requests), self._watch.take())
+        starting = self.edge.phase is Phase.STARTING
+        node = NodeSample() if starting else self.edge.node.sample()
+        return Sample(node, dict(self.edge.requests), self._watch.take())
 
     async def close(self) -> None:
         """Close the ports; requests under way get a moment to end."""

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 from caxton_core.views import LogLine, Page
-from returns.result import Failure
+from returns.result import Failure, Success
 
 from caxton_server.rest import etags, streams, uploads
 from caxton_server.rest.calls import BASE, Answer, Call, NoQuery, Reply
@@ -33,7 +33,7 @@ class LogsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 async def create(call: Call[NoQuery]) -> Reply:
     """Deploy the first version of an agent; running when this answers."""
-    upload = uploads.read(call)
+    upload = await uploads.read(call)
     if isinstance(upload, Failure):
         return upload
     found = upload.unwrap()
@@ -56,13 +56,14 @@ async def index(call: Call[AgentsQuery]) -> Reply:
     position = open_cursor(LIST, query.cursor)
     if isinstance(position, Failure):
         return position
-    return call.node.agents(
+    page = call.node.agents(
         state=query.state,
         name=query.name,
         service=query.service,
         limit=query.limit,
         cursor=position.unwrap(),
-    ).map(lambda page: Answer(seal_page(LIST, page)))
+    )
+    return Success(Answer(seal_page(LIST, page)))
 
 
 async def show(call: Call[NoQuery]) -> Reply:
@@ -116,16 +117,14 @@ async def _follow(call: Call[LogsQuery]) -> Reply:
     seen = streams.resume_point(call.request)
     if isinstance(seen, Failure):
         return seen
+    known = call.node.agent(call.ref)
+    if isinstance(known, Failure):
+        return known
     after = seen.unwrap()
-    source = await call.node.follow_logs(
-        call.ref, after=call.query.after if after is None else after
-    )
-    if isinstance(source, Failure):
-        return source
     return await streams.stream(
         call.edge,
         call.request,
-        source.unwrap(),
+        call.node.follow_logs(call.ref, after=call.query.after if after is None else after),
         lambda line: streams.entry(line.seq, "log", line),
     )
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from returns.result import Failure
+from caxton_core.errors import FieldError
+from returns.result import Failure, Success
 
 from caxton_server.rest import bodies, messages
 from caxton_server.rest.calls import BASE, MESSAGE_LIMIT, Answer, Body, Call, NoQuery, Reply
+from caxton_server.rest.problems import InvalidRequest
 from caxton_server.rest.queries import PageQuery, Text, open_cursor, seal_page
+from caxton_server.rest.waits import until_stopped
 from caxton_server.runtime.initiators import ConversationSpec
 
 LIST = "conversations"
@@ -28,7 +31,11 @@ async def create(call: Call[NoQuery]) -> Reply:
     if isinstance(body, Failure):
         return body
     spec = body.unwrap()
-    opened = await call.node.start_conversation(spec)
+    if not spec.participants:
+        wrong = FieldError("/participants", "at least one is needed")
+        return Failure(InvalidRequest("The body is not valid.", (wrong,)))
+    begun = call.node.start_conversation(spec)
+    opened = await until_stopped(call.edge, begun, "end of the conversation")
     return opened.map(
         lambda view: Answer(
             view,
@@ -47,7 +54,7 @@ async def index(call: Call[ConversationsQuery]) -> Reply:
     found = await call.node.conversations(
         state=query.state, protocol=query.protocol, limit=query.limit, cursor=position.unwrap()
     )
-    return found.map(lambda page: Answer(seal_page(LIST, page)))
+    return Success(Answer(seal_page(LIST, found)))
 
 
 async def show(call: Call[NoQuery]) -> Reply:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from returns.result import Failure
+from returns.result import Failure, Success
 
 from caxton_server.rest.calls import Answer, Call, NoQuery, Reply
 from caxton_server.rest.queries import PageQuery, open_cursor, seal_page
@@ -16,7 +16,7 @@ async def index(call: Call[PageQuery]) -> Reply:
     if isinstance(position, Failure):
         return position
     found = await call.node.dead_letters(limit=call.query.limit, cursor=position.unwrap())
-    return found.map(lambda page: Answer(seal_page(LIST, page)))
+    return Success(Answer(seal_page(LIST, found)))
 
 
 async def redrive(call: Call[NoQuery]) -> Reply:

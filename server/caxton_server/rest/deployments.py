@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from caxton_core.errors import FieldError, NotImplementedYet
-from returns.result import Failure
+from caxton_core.errors import FieldError
+from returns.result import Failure, Success
 
-from caxton_server.rest import uploads
+from caxton_server.rest import etags, uploads
 from caxton_server.rest.calls import BASE, Answer, Call, NoQuery, Reply
 from caxton_server.rest.problems import InvalidRequest
 from caxton_server.rest.queries import PageQuery, open_cursor, seal_page
@@ -18,14 +18,11 @@ DIRECT = "direct"
 
 
 async def create(call: Call[NoQuery]) -> Reply:
-    """Move an agent to a version, by the strategy `direct` so far."""
-    upload = uploads.read(call)
+    """Move an agent to a version."""
+    upload = await uploads.read(call)
     if isinstance(upload, Failure):
         return upload
     found = upload.unwrap()
-    strategy = _strategy(found.strategy)
-    if strategy != DIRECT:
-        return Failure(NotImplementedYet(f"the strategy {strategy}"))
     manifest = uploads.manifest_of(found, call.node.config)
     if isinstance(manifest, Failure):
         return manifest
@@ -33,7 +30,8 @@ async def create(call: Call[NoQuery]) -> Reply:
     if found.agent is not None and found.agent != wanted.name:
         wrong = FieldError("/agent", f"the manifest is that of {wanted.name}")
         return Failure(InvalidRequest("The body is not valid.", (wrong,)))
-    deployed = await call.node.deploy(wanted, found.module)
+    strategy = _strategy(found.strategy)
+    deployed = await call.node.update(wanted, found.module, strategy=strategy)
     return deployed.map(
         lambda view: Answer(
             view.deployment,
@@ -48,13 +46,15 @@ async def index(call: Call[PageQuery]) -> Reply:
     position = open_cursor(LIST, call.query.cursor)
     if isinstance(position, Failure):
         return position
-    found = call.node.deployments(limit=call.query.limit, cursor=position.unwrap())
-    return found.map(lambda page: Answer(seal_page(LIST, page)))
+    page = await call.node.deployments(limit=call.query.limit, cursor=position.unwrap())
+    return Success(Answer(seal_page(LIST, page)))
 
 
 async def show(call: Call[NoQuery]) -> Reply:
     """Show one deployment."""
-    return call.node.deployment(call.ref).map(Answer)
+    return (await call.node.deployment(call.ref)).map(
+        lambda view: etags.tagged(call.request, view, etags.of(view))
+    )
 
 
 def _strategy(given: Any) -> str:

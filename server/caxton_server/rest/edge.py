@@ -146,6 +146,7 @@ async def _observe(request: web.Request, handler: WebHandler) -> web.StreamRespo
         response.headers["X-Trace-Id"] = trace_id
         response.headers.setdefault("Cache-Control", "no-store")
         response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Server"] = "Caxton"
     _count(request, response.status, time.perf_counter() - started)
     return response
 
@@ -157,7 +158,7 @@ def _count(request: web.Request, status: int, seconds: float) -> None:
     requests = request.app[EDGE].requests
     key = (method, route, status)
     requests[key] = requests.get(key, 0) + 1
-    if status >= 400:
+    if status >= 400 and (route is UNMATCHED or route.startswith(BASE)):
         report = _LOG.error if status >= 500 and status not in (501, 503, 504) else _LOG.info
         report(
             "request", method=method, path=request.path, status=status, seconds=round(seconds, 6)

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+
+import msgspec
 from aiohttp import web
 
 from caxton_server.rest.calls import Answer
 from caxton_server.rest.problems import PreconditionFailed
+
+
+def of(view: object) -> str:
+    """Return the ETag of a view that has none of its own."""
+    return hashlib.sha256(msgspec.json.encode(view)).hexdigest()[:16]
 
 
 def tagged(request: web.Request, body: object, etag: str) -> Answer:

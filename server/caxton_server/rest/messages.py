@@ -13,6 +13,7 @@ from returns.result import Failure, Result, Success
 from caxton_server.rest.calls import MESSAGE_LIMIT, Answer, Body, Call, NoQuery, Reply
 from caxton_server.rest.problems import InvalidRequest, SenderNotAllowed
 from caxton_server.rest.queries import PageQuery, Text, open_cursor, seal_page
+from caxton_server.rest.waits import until_stopped
 
 LIST = "messages"
 LONGEST_WAIT = Duration(300_000)
@@ -50,7 +51,8 @@ async def send(call: Call[SendQuery]) -> Reply:
     seconds = parse_wait(call.query.wait)
     if isinstance(seconds, Failure):
         return seconds
-    return (await call.node.request(call.body, wait=seconds.unwrap())).map(Answer)
+    asked = call.node.request(call.body, wait=seconds.unwrap())
+    return (await until_stopped(call.edge, asked, "reply")).map(Answer)
 
 
 async def index(call: Call[MessagesQuery]) -> Reply:

@@ -35,7 +35,7 @@ async def index(call: Call[PageQuery]) -> Reply:
     position = open_cursor(LIST, call.query.cursor)
     if isinstance(position, Failure):
         return position
-    page = call.node.modules(limit=call.query.limit, cursor=position.unwrap())
+    page = await call.node.modules(limit=call.query.limit, cursor=position.unwrap())
     return Success(Answer(seal_page(LIST, page)))
 
 
@@ -44,7 +44,7 @@ async def show(call: Call[NoQuery]) -> Reply:
     digest = _digest(call)
     if isinstance(digest, Failure):
         return digest
-    return call.node.module(digest.unwrap()).map(Answer)
+    return (await call.node.module(digest.unwrap())).map(Answer)
 
 
 async def remove(call: Call[NoQuery]) -> Reply:

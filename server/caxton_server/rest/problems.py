@@ -220,8 +220,11 @@ def headers_of(error: object) -> dict[str, str]:
 def _items(error: object) -> tuple[ErrorItem, ...]:
     found = getattr(error, "errors", None)
     if not found:
-        path = _text(getattr(error, "path", ""))
-        return (ErrorItem(_text(getattr(error, "detail", "")), pointer=path),) if path else ()
+        detail, path = _text(getattr(error, "detail", "")), _text(getattr(error, "path", ""))
+        if not path and _PLACE in detail:
+            at = finding(msgspec.ValidationError(detail))
+            detail, path = at.detail, at.path
+        return (ErrorItem(detail, pointer=path),) if path else ()
     return tuple(_item(entry) for entry in found)
 
 
@@ -237,6 +240,7 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
+_PLACE = " - at `$"
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 
 
@@ -246,7 +250,7 @@ def finding(error: msgspec.ValidationError, *, parameter: bool = False) -> Field
     >>> finding(msgspec.ValidationError("Expected `int`, got `str` - at `$.a[0].b`"))
     FieldError(path='/a/0/b', detail='Expected `int`, got `str`', nearest='')
     """
-    detail, at, place = str(error).partition(" - at `$")
+    detail, at, place = str(error).partition(_PLACE)
     steps = [name or number for name, number in _STEP.findall(place.rstrip("`"))] if at else []
     return FieldError(
         "?" + "".join(steps[:1]) if parameter else "".join(f"/{s}" for s in steps), detail

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 
 import msgspec
+import structlog
 from aiohttp import web
 from caxton_core.errors import FieldError
 from returns.result import Failure, Result, Success
@@ -25,6 +26,7 @@ T = TypeVar("T")
 HEARTBEAT_SECONDS = 15.0
 SLOW_READER_SECONDS = 30.0
 _HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
+_LOG: Any = structlog.get_logger("caxton.http")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -80,6 +82,8 @@ async def stream(
                 await _write(response, b": alive\n\n")
     except (StopAsyncIteration, ConnectionError, TimeoutError):
         pass
+    except Exception as error:  # noqa: BLE001 - the answer has begun, so nothing can be said but in the log
+        _LOG.error("stream failed", path=request.path, exc_info=error)
     finally:
         await _release(source, following, stopping)
     return response

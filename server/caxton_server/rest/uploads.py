@@ -6,6 +6,7 @@ in JSON, a manifest alone in YAML.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 from typing import Any, TypeAlias
@@ -13,6 +14,7 @@ from typing import Any, TypeAlias
 import msgspec
 import yaml
 from caxton_core.errors import FieldError, InvalidManifest, PayloadTooLarge
+from caxton_core.messages import MAX_NESTING
 from caxton_core.resources import Manifest
 from returns.result import Failure, Result, Success
 
@@ -23,6 +25,7 @@ from caxton_server.rest.problems import InvalidRequest
 
 MANIFEST_LIMIT = 256 * KIB
 _MOST_VALUES = 10_000
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _YAML = ("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml")
 _PARTS = ("manifest", "module", "agent", "strategy")
 
@@ -63,8 +66,12 @@ def manifest_of(upload: Upload, config: Config) -> Result[Manifest, InvalidManif
     return Manifest.parse(upload.manifest, defaults=config.runtime.limits.default)
 
 
-def read(call: Call[Any]) -> Result[Upload, UploadError]:
-    """Read an upload in whichever form it came."""
+async def read(call: Call[Any]) -> Result[Upload, UploadError]:
+    """Read an upload in whichever form it came; a large one takes a while, so not on the loop."""
+    return await asyncio.to_thread(_read, call)
+
+
+def _read(call: Call[Any]) -> Result[Upload, UploadError]:
     media = call.request.content_type
     if media == "multipart/form-data":
         return _multipart(call)
@@ -141,27 +148,43 @@ def _manifest(data: bytes) -> Result[dict[str, Any], UploadError]:
         if isinstance(plain, Success):
             return plain
     try:
-        found = yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        counted = _count(found)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        _walk(data)
+        found = yaml.load(data, Loader=_LOADER)
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
         return Failure(InvalidRequest(f"The manifest can't be read: {_short(error)}."))
-    if counted > _MOST_VALUES:
+    if _count(found) > _MOST_VALUES:
         return Failure(InvalidRequest(f"The manifest has more than {_MOST_VALUES} values."))
     if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
         return Failure(InvalidRequest("The manifest is no object."))
     return Success(found)
 
 
-def _count(value: object, so_far: int = 0) -> int:
-    """Count the values in a document, each as often as it is referred to."""
-    so_far += 1
-    if so_far > _MOST_VALUES or not isinstance(value, dict | list):
-        return so_far
-    for item in value.values() if isinstance(value, dict) else value:
-        so_far = _count(item, so_far)
-        if so_far > _MOST_VALUES:
-            break
-    return so_far
+def _walk(data: bytes) -> None:
+    """Refuse a document that is too deep or too long before anything recurses into it.
+
+    The loader in C does not notice the end of its stack, and takes time with the square of the depth.
+    """
+    depth = 0
+    for number, event in enumerate(yaml.parse(data, Loader=_LOADER)):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MAX_NESTING:
+            raise ValueError(f"it is nested deeper than {MAX_NESTING} levels")
+        if number > _MOST_VALUES:
+            raise ValueError(f"it has more than {_MOST_VALUES} values")
+
+
+def _count(document: object) -> int:
+    """Count the values in a document, each as often as it is referred to, until they are too many."""
+    counted, waiting = 0, [document]
+    while waiting and counted <= _MOST_VALUES:
+        value = waiting.pop()
+        counted += 1
+        if isinstance(value, dict | list):
+            waiting.extend(value.values() if isinstance(value, dict) else value)
+    return counted
 
 
 def _short(error: Exception) -> str:
@@ -169,6 +192,4 @@ def _short(error: Exception) -> str:
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         mark = error.problem_mark
         return f"{error.problem} at line {mark.line + 1}, column {mark.column + 1}"
-    if isinstance(error, RecursionError):
-        return "it is nested too deeply"
     return " ".join(str(error).split())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from caxton_server.telemetry.samples import NodeSample
@@ -28,8 +29,8 @@ def take(kernel: Kernel, conversations: Conversations) -> NodeSample:
         agents=Counter(str(cell.state) for cell in cells),
         agent_events=dict(counters.agent_events),
         restarts=dict(counters.restarts),
-        routed=dict(counters.routed),
-        processed=dict(counters.processed),
+        routed=_by_outcome(delivered=counters.delivered, refused=counters.refused),
+        processed=_by_outcome(ok=counters.handled, failed=counters.failed),
         durations=durations,
         delivery_times=delivery_times,
         mailbox_sum=sum(depths),
@@ -45,3 +46,10 @@ def take(kernel: Kernel, conversations: Conversations) -> NodeSample:
         commit_times=journal.take_commit_times(),
         storage_errors=journal.errors,
     )
+
+
+def _by_outcome(**counts: Mapping[str, int]) -> dict[tuple[str, str], int]:
+    """Join counts by performative into one mapping by performative and outcome."""
+    return {
+        (str(act), outcome): n for outcome, by_act in counts.items() for act, n in by_act.items()
+    }

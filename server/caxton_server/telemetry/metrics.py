@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 from caxton_core import __version__
+from caxton_core.agents import AgentState
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -43,9 +44,11 @@ class MetricRow(msgspec.Struct, frozen=True):
     read: Callable[[Sample], Any]
 
 
+_NO_AGENTS: Final = {str(state): 0 for state in AgentState}
+
 METRICS: Final[tuple[MetricRow, ...]] = (
     MetricRow("build_info", "gauge", ("version",), "Always 1; says which version runs.", lambda _: {(__version__,): 1}),
-    MetricRow("agents", "gauge", ("state",), "Agents by state.", lambda s: s.node.agents),
+    MetricRow("agents", "gauge", ("state",), "Agents by state.", lambda s: {**_NO_AGENTS, **s.node.agents}),
     MetricRow("agent_events_total", "counter", ("event",), "Changes in the lives of agents.", lambda s: s.node.agent_events),
     MetricRow("agent_restarts_total", "counter", ("reason",), "Restarts after a fault, by its reason.", lambda s: s.node.restarts),
     MetricRow("messages_routed_total", "counter", ("performative", "outcome"), "Messages judged by the router: delivered or refused.", lambda s: s.node.routed),
@@ -157,7 +160,10 @@ def _by_labels(found: Any) -> Mapping[Labels, Any]:
     """Give every figure a tuple of labels: an empty one when it stands alone."""
     if not isinstance(found, Mapping):
         return {(): found}
-    return {key if isinstance(key, tuple) else (str(key),): value for key, value in found.items()}
+    return {
+        tuple(map(str, key)) if isinstance(key, tuple) else (str(key),): value
+        for key, value in found.items()
+    }
 
 
 def registry(sample: Callable[[], Sample]) -> CollectorRegistry:

@@ -5,12 +5,32 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 import msgspec
 
-if TYPE_CHECKING:
-    from caxton_server.runtime.node import NodeSample
+
+class NodeSample(msgspec.Struct, frozen=True):
+    """What the node counts; lists hold what was observed since the last sample."""
+
+    agents: Mapping[str, int] = {}
+    agent_events: Mapping[str, int] = {}
+    restarts: Mapping[str, int] = {}
+    routed: Mapping[tuple[str, str], int] = {}
+    processed: Mapping[tuple[str, str], int] = {}
+    durations: Mapping[str, list[float]] = {}
+    delivery_times: list[float] = []
+    mailbox_sum: int = 0
+    mailbox_max: int = 0
+    oldest_message_age: float = 0.0
+    conversations_open: Mapping[str, int] = {}
+    conversations_closed: Mapping[tuple[str, str], int] = {}
+    dead_letters: Mapping[str, int] = {}
+    traps: Mapping[str, int] = {}
+    fuel: int = 0
+    deployments: Mapping[tuple[str, str], int] = {}
+    weights: Mapping[str, float] = {}
+    commit_times: list[float] = []
+    storage_errors: int = 0
 
 
 class Sample(msgspec.Struct, frozen=True):
