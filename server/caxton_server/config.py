@@ -264,6 +264,9 @@ def _check(config: Config) -> list[InvalidSetting]:
             f"only 1 worker works for now, not {config.runtime.workers}; run one node for each core"
         )
         wrong.append(("runtime.workers", reason))
+    if config.runtime.node_memory is not None:
+        reason = "this build does not limit the memory of all agents together; leave it off"
+        wrong.append(("runtime.node_memory", reason))
     if config.server.grpc_port is not None:
         wrong.append(("server.grpc_port", "this build has no gRPC; leave it off"))
     return [InvalidSetting(str(config.origin(name)), name, reason) for name, reason in wrong]

@@ -90,9 +90,9 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path, text: str) -> None:
 
 def test_sizes_and_durations_are_written_with_units(tmp_path: Path) -> None:
     """16MiB and 2h are what people write; a bare number of milliseconds is not a duration."""
-    text = "runtime:\n  conversation_ttl: 2h\n  node_memory: 2GiB\n  limits:\n    default: {memory: 1MiB, time_ms: 20}\n"
+    text = "runtime:\n  conversation_ttl: 2h\n  limits:\n    default: {memory: 1MiB, time_ms: 20}\n"
     runtime = load(write(tmp_path, text), {}, {}).unwrap().runtime
-    assert (runtime.conversation_ttl, runtime.node_memory) == (7_200_000, 2 << 30)
+    assert runtime.conversation_ttl == 7_200_000
     assert (runtime.limits.default.memory, runtime.limits.default.time_ms) == (1 << 20, 20)
     assert runtime.limits.default.cpu_ms == 50
 
@@ -155,6 +155,7 @@ def test_an_unknown_key_names_the_nearest_and_its_place(tmp_path: Path) -> None:
         ("runtime: {limits: {default: {cpu_ms: 0}}}", "1:38: runtime.limits.default.cpu_ms: expected a number of at least 1, got 0"),
         ("runtime: {workers: 4}", "1:20: runtime.workers: only 1 worker works for now, not 4; run one node for each core"),
         ("server: {grpc_port: 50051}", "1:21: server.grpc_port: this build has no gRPC; leave it off"),
+        ("runtime: {node_memory: 4GiB}", "1:24: runtime.node_memory: this build does not limit the memory of all agents together; leave it off"),
         ("cluster: {plugin: nats}", "1:19: cluster.plugin: expected one of local"),
         ("server: {port: [}", "1:17: configuration: is no YAML: expected the node content, but found '}'"),
         ("a: !!python/object:os.system x", "1:1: a: unknown setting"),
