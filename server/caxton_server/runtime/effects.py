@@ -21,7 +21,7 @@ from caxton_core.messages import (
     Performative,
     encode,
     format_time,
-    parse_draft,
+    parse_answer,
 )  # fmt: skip
 from caxton_core.ports import Fault, Row
 from caxton_core.views import DeadLetterView
@@ -62,54 +62,66 @@ class Performer:
 
     def succeed(self, cell: Cell, response: bytes | None, *, parked: bool = False) -> Fault | None:
         """Commit the current step of an agent; a fault when its response is no message, and then nothing happened."""
-        step, kernel = cell.step, self.kernel
+        step = cell.step
         delivery = step.delivery
-        refusal: Refused | None = None
         draft: Draft | None = None
         if response is not None:
             if len(response) > cell.message_size:
-                return Fault(
-                    "too-large",
-                    f"the response has {len(response)} bytes, {cell.message_size} are allowed",
-                )
-            parsed = parse_draft(response, cell.codec)
+                detail = f"the response has {len(response)} bytes, {cell.message_size} are allowed"
+                return Fault("too-large", detail)
+            parsed = parse_answer(response, cell.codec)
             if isinstance(parsed, InvalidMessage):
                 return Fault("bad-response", parsed.detail)
             draft = parsed
-        refused: list[tuple[Refused, Draft]] = []
-        if parked and step.planned:
-            refused = self._judge_again(cell)
-        planned = step.planned
-        handled = None if delivery is None else delivery.message
-        if draft is not None:
+        if delivery is None:
+            self._record(cell, 0, "", "", self._send_all(cell, draft, parked=parked))
+            return None
+        message = delivery.message
+        sent: tuple[Sent, ...]
+        if draft is None and not step.dirty:
+            sent = ()
+        else:
+            sent = self._send_all(cell, draft, parked=parked)
+        self._record(cell, delivery.serial, message.conversation_id, message.id, sent)
+        processed = self.kernel.counters.handled
+        processed[message.performative] = processed.get(message.performative, 0) + 1
+        cell.messages_in += 1
+        return None
+
+    def _send_all(self, cell: Cell, draft: Draft | None, *, parked: bool) -> tuple[Sent, ...]:
+        """Deliver what a step sent and then its response; answer what may not be delivered."""
+        step = cell.step
+        verdict: Planned | Refused | None = None
+        handled = step.message
+        if draft is not None and not step.dirty:
             verdict = self.router.plan(cell, draft, parent=handled, answers=handled, step=step)
+            if not isinstance(verdict, Refused):
+                cell.messages_out += 1
+                return (self.deliver(verdict),)
+        refused = self._judge_again(cell) if parked and step.planned else []
+        planned = step.planned
+        if draft is not None:
+            if verdict is None:
+                verdict = self.router.plan(cell, draft, parent=handled, answers=handled, step=step)
             if isinstance(verdict, Refused):
-                refusal = verdict
+                refused.append((verdict, draft))
             else:
                 planned = [*planned, verdict]
-        sent = tuple([self.deliver(item) for item in planned]) if planned else ()
-        if refusal is not None and draft is not None:
-            refused.append((refusal, draft))
+        sent = tuple([self.deliver(item) for item in planned])
+        cell.messages_out += len(sent)
         for why, what in refused:
             sent += self._answer_refused(cell, why, what)
+        return sent
+
+    def _record(
+        self, cell: Cell, serial: int, conversation: str, message: str, sent: tuple[Sent, ...]
+    ) -> None:
+        """Keep what a step wrote, and append its record."""
+        step = cell.step
         kept = self._keep(cell) if step.dirty else None
-        cell.messages_out += len(sent)
-        if delivery is None:
-            kernel.journal.append(records.Step(cell.handle, step.now, 0, "", "", sent, kept))
-            return None
-        cell.messages_in += 1
-        kernel.journal.append(
-            records.Step(
-                cell.handle,
-                step.now,
-                delivery.serial,
-                delivery.message.conversation_id,
-                delivery.message.id,
-                sent,
-                kept,
-            )
+        self.kernel.journal.append(
+            records.Step(cell.handle, step.now, serial, conversation, message, sent, kept)
         )
-        return None
 
     def _judge_again(self, cell: Cell) -> list[tuple[Refused, Draft]]:
         """Judge the sends of a step that was suspended, if anything they rest on has changed meanwhile."""
@@ -148,29 +160,31 @@ class Performer:
     def deliver(self, planned: Planned) -> Sent:
         """Hand a judged message to its receivers."""
         kernel = self.kernel
-        message = planned.message
-        targets = planned.targets
-        serial = first = kernel.serial + 1
-        kernel.serial += len(targets)
-        kernel.counters.routed[message.performative, "delivered"] += len(targets)
-        for target in targets:
+        message, wires, now = planned.message, planned.wires, kernel.now
+        first = serial = kernel.serial + 1
+        handles = []
+        wire = b""
+        for target in planned.targets:
+            wire = wires[target.codec]
+            handles.append(target.handle)
             if type(target) is PlatformAgent:
                 if target is kernel.api:
                     kernel.told(message)
             else:
-                target.mailbox.push(
-                    Delivery(serial, message, planned.wires[target.codec], False, kernel.now)
-                )
+                mailbox = target.mailbox
+                mailbox.queue.append(Delivery(serial, message, wire, False, now))
+                mailbox.count += 1
+                mailbox.bytes += len(wire)
                 if target.awake and not target.queued:
                     target.queued = True
                     self.scheduler.ready.append(target)
             serial += 1
+        kernel.serial = serial - 1
+        routed = kernel.counters.delivered
+        routed[message.performative] = routed.get(message.performative, 0) + len(handles)
         if planned.conversation is not None:
             self.conversations.commit(planned.conversation, planned.before, planned.awarded)
-        return Sent(
-            first, tuple([target.handle for target in targets]), message.conversation_id, message.id,
-            planned.wires[targets[0].codec],
-        )  # fmt: skip
+        return Sent(first, tuple(handles), message.conversation_id, message.id, wire)
 
     def _keep(self, cell: Cell) -> records.Effects | None:
         """Apply what a step wrote to durable state and timers."""
@@ -236,7 +250,9 @@ class Performer:
             self.bury(message, reason, f"{to.address} cannot take it", to.address, 0)
             return None
         kernel.serial += 1
-        kernel.counters.routed[message.performative, "delivered"] += 1
+        kernel.counters.delivered[message.performative] = (
+            kernel.counters.delivered.get(message.performative, 0) + 1
+        )
         to.mailbox.push(Delivery(kernel.serial, message, wire, True, kernel.now))
         self.scheduler.wake(to)
         return Sent(kernel.serial, (to.handle,), message.conversation_id, message.id, wire)
@@ -245,7 +261,7 @@ class Performer:
         """Tell an agent that a message it could not be refused at once may not go out."""
         kernel = self.kernel
         kernel.counters.rejections[why.reason] += 1
-        kernel.counters.routed[draft.performative, "refused"] += 1
+        kernel.counters.refused[draft.performative] += 1
         asked = cell.step.message
         fields = msgspec.to_builtins(draft)
         conversation = draft.conversation_id or (asked.conversation_id if asked is not None else "")
@@ -331,7 +347,7 @@ class Performer:
             self.hold(cell, msgspec.structs.replace(delivery, attempt=retry))
         else:
             sent = self.bounce(cell, delivery, fault.reason, fault.detail)
-        kernel.counters.processed[delivery.message.performative, "failed"] += 1
+        kernel.counters.failed[delivery.message.performative] += 1
         effects = records.Effects(fault=fault.reason, detail=fault.detail, retry=retry)
         message = delivery.message
         kernel.journal.append(

@@ -40,8 +40,10 @@ class Counters:
     """What the node counts, in plain integers; the metrics are computed from these at the scrape."""
 
     def __init__(self) -> None:
-        self.routed: Counter[tuple[str, str]] = Counter()
-        self.processed: Counter[tuple[str, str]] = Counter()
+        self.delivered: dict[str, int] = {}
+        self.refused: Counter[str] = Counter()
+        self.handled: dict[str, int] = {}
+        self.failed: Counter[str] = Counter()
         self.dead_letters: Counter[str] = Counter()
         self.traps: Counter[str] = Counter()
         self.restarts: Counter[str] = Counter()
