@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -13,15 +14,19 @@ from pathlib import Path
 import msgspec
 import pytest
 from caxton_core.errors import InvalidModule
+from caxton_core.hookspecs import SandboxOptions
 from caxton_core.ids import ModuleDigest
+from caxton_core.ports import Fault
 from caxton_core.resources import Limits
+from caxton_core.units import CpuMillis
+from caxton_plugins.sandboxes import wasm
 from caxton_plugins.sandboxes.wasm import WasmSandbox, compiling
 from caxton_plugins.sandboxes.wasm.cache import Entry
 from caxton_plugins.sandboxes.wasm.compiler import Compiler
 from caxton_plugins.sandboxes.wasm.compiling import Answer, Job
-from returns.result import Failure
+from returns.result import Failure, Success
 
-from tests.plugins.sandboxes.guests import Host, handled, module, reply, started
+from tests.plugins.sandboxes.guests import Host, finish, handled, module, reply, started
 
 
 @pytest.fixture
@@ -220,3 +225,39 @@ def test_a_large_honest_module_compiles(node: WasmSandbox) -> None:
         for number in range(2000)
     )
     assert node.check(module(more=more), "strict").unwrap().size > 10_000
+
+
+def test_the_plugin_offers_both_profiles(tmp_path: Path) -> None:
+    """The hook gives one kind, which makes a sandbox whose compiler is already starting."""
+    (kind,) = wasm.caxton_sandboxes()
+    assert (kind.name, kind.profiles) == ("wasm", ("strict", "standard"))
+    made = kind.make(SandboxOptions(cache=str(tmp_path))).unwrap()
+    assert not made.check(module(), "strict").unwrap().cached
+    made.close()
+
+
+def test_mutations_of_a_module_never_harm_the_host(node: WasmSandbox) -> None:
+    """Modules with random bytes changed are refused, or run to an outcome."""
+    dice = random.Random(11)
+    body = f"""(drop (call $send (local.get $p) (local.get $n)))
+      (if (i32.gt_u (local.get $n) (i32.const 3)) (then (call $log (i32.const 1) (i32.const 8) (i32.const 9))))
+      {reply(16, 12)}"""
+    original = module(body, more="(table 2 funcref) (global $g (mut i32) (i32.const 1))")
+    code = original.rindex(b"\x0a", 0, len(original) - 60)
+    accepted = 0
+    for _ in range(60):
+        data = bytearray(original)
+        for _ in range(dice.randint(1, 3)):
+            data[dice.randrange(code, len(data))] = dice.randrange(256)
+        info = node.check(bytes(data), "strict")
+        if not isinstance(info, Success):
+            continue
+        accepted += 1
+        digest = ModuleDigest(info.unwrap().sha256)
+        guest = node.open(digest, "strict", Limits(cpu_ms=CpuMillis(1)), Host()).unwrap()
+        outcome = finish(guest, guest.start(b"{}"))
+        for wire in (b"", b"message", bytes(3000)):
+            if guest.alive and not isinstance(outcome, Fault):
+                outcome = handled(guest, wire)
+        guest.close()
+    assert accepted > 0

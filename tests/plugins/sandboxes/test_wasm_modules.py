@@ -165,6 +165,10 @@ def test_another_abi_version_is_refused(version: int, ok: bool) -> None:  # a pa
             "it has a name of 1048576 bytes; 1000 are allowed",
         ),
         (MAGIC + section(7, b"\1\1\xff\0\0"), "it has a name that is not UTF-8"),
+        (
+            MAGIC + section(7, b"\1\4\x1b[2J\0\0"),
+            "it has a name that can't be printed: '\\x1b[2J'",
+        ),
         (MAGIC + section(13, b""), "it has a section 13 that no core module of the profiles has"),
         (MAGIC + section(0, b"") * 2000, "it has more than 1000 sections"),
         (MAGIC + b"\1" + leb(100), "it ends too early"),

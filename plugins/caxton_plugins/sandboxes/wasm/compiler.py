@@ -100,7 +100,7 @@ class Compiler:
         if self._child is not None and self._child.poll() is None:
             return self._child
         self._stop()
-        paths = os.pathsep.join(path for path in sys.path if path)
+        paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
         self._child = subprocess.Popen(
             [sys.executable, "-m", "caxton_plugins.sandboxes.wasm.compiling"],
             stdin=subprocess.PIPE,

@@ -69,7 +69,8 @@ def work(job: Job) -> Answer:
     try:
         code = Module(Engine(config_for(job.profile)), data).serialize()
     except WasmtimeError as error:
-        return Answer(detail=" ".join(str(error).split())[:500])
+        text = "".join(letter if letter.isprintable() else " " for letter in str(error))
+        return Answer(detail=" ".join(text.split())[:500])
     with open(job.target, "wb") as file:
         file.write(code)
     return Answer(survey=found.unwrap())

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import importlib.metadata
 import json
 import platform
 import statistics
@@ -79,8 +78,10 @@ def config_for(profile: str) -> Config:
 @functools.cache
 def fingerprint(profile: str) -> str:
     """Name everything compiled code depends on: wasmtime, machine and configuration."""
+    from importlib.metadata import version  # it takes a while, and the compiler needs it not
+
     facts = [
-        importlib.metadata.version("wasmtime"),
+        version("wasmtime"),
         platform.machine(),
         platform.system(),
         PROFILES[profile],

@@ -187,9 +187,12 @@ def _name(body: Reader) -> str:
     if size > NAME:
         raise Malformed(f"it has a name of {size} bytes; {NAME} are allowed")
     try:
-        return body.take(size).decode()
+        name = body.take(size).decode()
     except UnicodeDecodeError:
         raise Malformed("it has a name that is not UTF-8") from None
+    if not name.isprintable():  # names are shown in terminals
+        raise Malformed(f"it has a name that can't be printed: {name[:80]!a}")
+    return name
 
 
 def _read_imports(body: Reader, found: _Found) -> None:
