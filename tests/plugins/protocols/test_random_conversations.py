@@ -265,8 +265,8 @@ def test_engine_and_oracle_agree() -> None:
     run_state_machine_as_test(
         RandomConversation,
         settings=settings(
-            max_examples=80,
-            stateful_step_count=35,
+            max_examples=60,
+            stateful_step_count=30,
             deadline=None,
             derandomize=True,
             database=None,
