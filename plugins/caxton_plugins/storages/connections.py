@@ -55,6 +55,7 @@ class Connections:
         self.path = path
         self._durability: Durability = durability
         self._lock = threading.Lock()
+        self._lending = threading.Lock()
         self._writer: sqlite3.Connection | None = None
         self._idle: list[sqlite3.Connection] = []
         self._closed = True
@@ -104,10 +105,11 @@ class Connections:
 
     def close(self) -> None:
         """Close every connection that is not lent; lent ones close when they come back."""
-        with self._lock:
+        with self._lending:
             self._closed = True
             while self._idle:
                 self._idle.pop().close()
+        with self._lock:
             if self._writer is not None:
                 self._writer.close()
                 self._writer = None
@@ -129,27 +131,32 @@ class Connections:
                 except sqlite3.Error as again:
                     failed = self._error(again)
                 return Failure(failed)
+            except BaseException:
+                writer.rollback()
+                raise
             return _DONE
 
     def read(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a query on a connection of its own."""
-        if self._closed:
-            raise StorageFault(_CLOSED)
-        try:
-            reader = self._idle.pop() if self._idle else self._reader()
-        except IndexError:  # another thread took the last one
-            reader = self._reader()
+        reader = self._borrow()
         try:
             return reader.execute(sql, values).fetchall()
         except sqlite3.Error as error:
             raise StorageFault(self._error(error)) from error
         finally:
-            if self._closed:
+            with self._lending:
+                keep = not self._closed
+                if keep:
+                    self._idle.append(reader)
+            if not keep:
                 reader.close()
-            else:
-                self._idle.append(reader)
 
-    def _reader(self) -> sqlite3.Connection:
+    def _borrow(self) -> sqlite3.Connection:
+        with self._lending:
+            if self._closed:
+                raise StorageFault(_CLOSED)
+            if self._idle:
+                return self._idle.pop()
         try:
             reader = self._connect()
             reader.execute("PRAGMA query_only = 1")

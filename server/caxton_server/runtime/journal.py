@@ -94,14 +94,18 @@ class Journal:
         """Commit what is left and close the storage; fails when that can't be done for some seconds."""
         self.flush()
         done = True
-        if self._writer is not None:
-            done = await asyncio.to_thread(self._writer.stop, _STOP_SECONDS)
+        writer = self._writer
+        if writer is not None:
+            done = await asyncio.to_thread(writer.stop, _STOP_SECONDS)
             # The last announcements are on their way to this loop.
             await asyncio.sleep(0)
-            self._writer = None
-        self.settle()
+            # A thread that hangs in the storage keeps it.
+            if not writer.alive:
+                await asyncio.to_thread(self.storage.close)
+        else:
+            self.settle()
+            self.storage.close()
         self._loop = None
-        self.storage.close()
         for _, _, future in self._waiting:
             future.cancel()
         self._waiting.clear()
@@ -163,7 +167,11 @@ class Journal:
     def _turn(self) -> Turn:
         records, images, rows = self._records, self._images, self._rows
         self._latest = max(self._latest, self._clock.time_ms())
-        first = min(self.codec.earliest(records), self._latest) if records else self._latest
+        first = self._latest
+        if records:
+            earliest, latest = self.codec.span(records)
+            first = min(first, earliest)
+            self._latest = max(self._latest, latest)
         frame = self.codec.encode(records) if records else b""
         turn = Turn(self.position, frame, records, images, rows, first, self._latest)
         self._records = []

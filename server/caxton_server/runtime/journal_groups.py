@@ -30,22 +30,23 @@ def _no_keys(_records: Sequence[Any]) -> set[Key]:
     return set()
 
 
-def _earliest(records: Sequence[Any]) -> int:
-    return int(min(map(_time, records)))
+def _span(records: Sequence[Any]) -> tuple[int, int]:
+    times = list(map(_time, records))
+    return min(times), max(times)
 
 
 class Codec(msgspec.Struct, frozen=True):
     """What the journal must know about its records.
 
-    `keys` gives the conversations (ids) and agents (handles) in some records at once; `earliest` the first time (epoch ms) at which an id in them
-    can have been made.
+    `keys` gives the conversations (ids) and agents (handles) in some records at once; `span` the first and the last
+    time (epoch ms) that is in them: an id made by a step is no older than the step.
     """
 
     decode: Callable[[bytes | memoryview], list[Any]] = msgspec.msgpack.decode
     decode_images: Callable[[bytes | memoryview], list[Any]] = msgspec.msgpack.decode
     encode: Callable[[Sequence[Any]], bytes] = msgspec.msgpack.Encoder().encode
     keys: Callable[[Sequence[Any]], set[Key]] = _no_keys
-    earliest: Callable[[Sequence[Any]], int] = _earliest
+    span: Callable[[Sequence[Any]], tuple[int, int]] = _span
 
 
 class Turn(msgspec.Struct, frozen=True, gc=False):

@@ -63,7 +63,22 @@ class Writer:
         self._thread.join(patience)
         return self._ended
 
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs, and may be using the storage."""
+        return self._thread.is_alive()
+
     def _run(self) -> None:
+        try:
+            self._write()
+        except Exception as error:
+            # A bug, of a codec perhaps. Nothing will be committed any more: say so before the thread ends.
+            self._announce(
+                self._position, StorageUnavailable(f"the journal's writer ended: {error!r}")
+            )
+            raise
+
+    def _write(self) -> None:
         stopping = False
         while not stopping:
             turns, stopping = self._gather()

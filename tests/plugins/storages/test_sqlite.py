@@ -197,6 +197,15 @@ def test_a_busy_database_is_said(storage: SqliteStorage, monkeypatch: pytest.Mon
     assert storage.append([make_group(1)], ()) == Success(None)
 
 
+def test_a_bug_leaves_no_transaction_open(storage: SqliteStorage) -> None:
+    """A value that SQLite can't take raises, and the next commit works."""
+    with pytest.raises(UnicodeEncodeError):
+        storage.append([make_group(1)], [Row("meta", "\ud800", {})])
+    assert storage.last_group() == 0
+    assert storage.append([make_group(1)], ()) == Success(None)
+    assert list(storage.groups(0)) == [make_group(1)]
+
+
 def test_a_closed_storage_says_so(storage: SqliteStorage) -> None:
     """After `close`, writing fails and reading raises, neither in a strange way."""
     storage.close()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from caxton_core.errors import Corrupt, StorageFault, StorageFull, StorageUnavailable
 from caxton_core.ports import Group, Row, Storage
@@ -13,6 +16,7 @@ from caxton_core.testing import FakeClock
 from caxton_plugins.storages.memory import MemoryStorage
 from caxton_plugins.storages.sqlite import SqliteStorage
 from caxton_server.runtime.journal import MOST_BYTES, Journal
+from caxton_server.runtime.journal_index import Key
 from returns.result import Success
 
 from tests.server.runtime.journals import CODEC, Moody, Note
@@ -191,6 +195,27 @@ async def test_a_failed_commit_is_tried_again_unchanged() -> None:
     assert len(storage.calls) == 4
     assert len({groups for groups, _ in storage.calls}) == 1
     assert await journal.close() == Success(None)
+
+
+async def test_the_end_of_the_writer_is_said() -> None:
+    """A bug that ends the writer's thread shows as a failure: the node must not wait in silence."""
+
+    def broken(_records: Sequence[Any]) -> set[Key]:
+        raise ZeroDivisionError
+
+    codec = msgspec.structs.replace(CODEC, keys=broken)
+    journal = Journal(Moody(), clock=FakeClock(), codec=codec)
+    journal.open().unwrap()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading, "excepthook", lambda _: None)
+        journal.start()
+        waiter = asyncio.create_task(journal.wait(journal.append(note(1))))
+        assert (await journal.close()).failure() == StorageUnavailable(
+            "the journal's writer ended: ZeroDivisionError()"
+        )
+    assert journal.committed == 0
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
 
 
 async def test_a_storage_that_stays_broken_is_given_up_at_the_end(
