@@ -18,6 +18,7 @@ nox.options.download_python = "never"
 HERE = Path(__file__).parent
 PYTHONS = ["3.11", "3.12", "3.13"]
 TYPED = ["core", "plugins", "server", "tests", "bench", "docs", "noxfile.py"]
+DOCUMENTED = ["core/caxton_core", "plugins/caxton_plugins", "server/caxton_server"]
 # Modules are compiled in child processes with CPU limits of their own; two workers keep two cores busy.
 PYTEST = ["pytest", "-n", "2", "--dist", "worksteal"]
 
@@ -68,9 +69,9 @@ def imports(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Run the doctests of core, the checks of the documentation, and the commands of the README."""
+    """Run the doctests, the checks of the documentation, and the commands of the README."""
     session.install("-e", ".[test]")
-    session.run("pytest", "-q", "--doctest-modules", "core/caxton_core", "tests/test_docs.py")
+    session.run("pytest", "-q", "--doctest-modules", *DOCUMENTED, "tests/test_docs.py")
     session.run("python", "docs/readme.py")
 
 
