@@ -8,7 +8,7 @@ Rules:
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -69,7 +69,9 @@ class Client(Transport):
         """Look up services by `type`, `name`, `protocol`."""
         return self.call("GET", _api("directory"), Page[ServiceView], query=query)
 
-    def events(self, *, after: int | None = None, **query: str | None) -> Iterator[EventView]:
+    def events(
+        self, *, after: int | None = None, **query: str | None
+    ) -> Generator[EventView, None, None]:
         """Follow the event log by `types`, `agent`, `conversation`; ends when the server does."""
         return self.stream(_api("events"), EventView, query=query, after=after)
 
@@ -127,7 +129,7 @@ class Client(Transport):
         """List the lines an agent wrote after line `after`."""
         return self.call("GET", _api("agents", ref, "logs"), Page[LogLine], query={"after": after})
 
-    def follow_logs(self, ref: str, *, after: int = 0) -> Iterator[LogLine]:
+    def follow_logs(self, ref: str, *, after: int = 0) -> Generator[LogLine, None, None]:
         """Follow an agent's log; ends when the server does."""
         query = {"follow": 1, "after": after}
         return self.stream(_api("agents", ref, "logs"), LogLine, query=query)

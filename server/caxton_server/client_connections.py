@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from typing import TypeVar
 from urllib.parse import urlencode, urlsplit
 
@@ -79,16 +79,16 @@ class Transport:
         *,
         query: Mapping[str, str | int | None] | None = None,
         after: int | None = None,
-    ) -> Iterator[T]:
+    ) -> Generator[T, None, None]:
         """Yield the entries of an event stream; a refusal or a broken connection ends it."""
         headers = self._headers if after is None else {**self._headers, "Last-Event-ID": str(after)}
         connection = self._open(_STREAM_SECONDS)
         try:
             connection.request("GET", path + _query(query), headers=headers)
-            answer = connection.getresponse()
-            while answer.status == 200 and (line := answer.readline()):
-                if line.startswith(b"data: "):
-                    yield msgspec.json.decode(line[6:], type=wanted)
+            with connection.getresponse() as answer:
+                while answer.status == 200 and (line := answer.readline()):
+                    if line.startswith(b"data: "):
+                        yield msgspec.json.decode(line[6:], type=wanted)
         except (OSError, http.client.HTTPException):
             return
         finally:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from caxton_server.client import Client
 from caxton_server.client_errors import Finding, Refused
 from returns.result import Failure, Success
 
-from tests.server.rest.conftest import Ask, Hosted
+from tests.server.rest.conftest import Ask
 from tests.server.rest.guests import answering, silent
 
 INFORM = answering('{"performative":"inform","content":"hi"}', log="said \x1b[1mhi\n")
@@ -205,14 +206,14 @@ def test_stats_logs_and_versions_are_shown(client: Client, agent: str) -> None:
     assert [version.version for version in client.versions(agent).unwrap().items] == ["0.0.0"]
 
 
-def test_log_can_be_followed(client: Client, agent: str, hosted: Hosted) -> None:
+def test_log_can_be_followed(client: Client, agent: str) -> None:
     """Lines written earlier and later arrive on one stream."""
     message = {"performative": "request", "receiver": agent, "content": 1}
     client.request(message).unwrap()
-    lines = Client(hosted.server.url).follow_logs(agent)
-    assert next(lines).seq == 1
-    client.request(message).unwrap()
-    assert next(lines).seq == 2
+    with closing(client.follow_logs(agent)) as lines:
+        assert next(lines).seq == 1
+        client.request(message).unwrap()
+        assert next(lines).seq == 2
 
 
 @pytest.mark.parametrize("path", ["", "/stats", "/logs", "/logs?follow=1", "/versions"])

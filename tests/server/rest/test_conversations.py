@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from caxton_server.client import Client
 from caxton_server.client_errors import Refused
 
-from tests.server.rest.conftest import Ask, Hosted
+from tests.server.rest.conftest import Ask
 from tests.server.rest.guests import answering, silent
 
 BIDDERS = {"dear": 9, "cheap": 3, "middling": 5}
@@ -26,9 +27,7 @@ def bidders(client: Client) -> Iterator[list[str]]:
         client.remove_agent(name)
 
 
-def test_contract_net_awards_the_cheapest(
-    client: Client, bidders: list[str], hosted: Hosted
-) -> None:
+def test_contract_net_awards_the_cheapest(client: Client, bidders: list[str]) -> None:
     """With `select: {min: $.cost}` the cheapest proposal is accepted and the others rejected."""
     started = client.start_conversation(
         {
@@ -39,8 +38,8 @@ def test_contract_net_awards_the_cheapest(
         }
     ).unwrap()
     assert started.initiator == "api@caxton"
-    events = Client(hosted.server.url).events(conversation=started.id, after=0)
-    awarded = next(event for event in events if event.type == "conversation.awarded")
+    with closing(client.events(conversation=started.id, after=0)) as events:
+        awarded = next(event for event in events if event.type == "conversation.awarded")
     assert awarded.data["winner"] == "cheap@caxton"
     shown = client.conversation(started.id).unwrap()
     assert shown.winner == "cheap@caxton"
@@ -101,18 +100,17 @@ def test_open_conversation_can_be_cancelled(client: Client, ask: Ask, bidders: l
     assert (error.status, error.code) == (404, "conversation_not_found")
 
 
-def test_events_resume_after_the_last_one_seen(client: Client, hosted: Hosted) -> None:
+def test_events_resume_after_the_last_one_seen(client: Client) -> None:
     """A stream begun with Last-Event-ID brings exactly what came after it."""
     client.deploy({"name": "evented"}, silent()).unwrap()
     client.remove_agent("evented").unwrap()
     types = "agent.deployed,agent.removed"
-    first = Client(hosted.server.url).events(types=types, agent="evented@caxton", after=0)
-    deployed, removed = next(first), next(first)
+    agent = "evented@caxton"
+    with closing(client.events(types=types, agent=agent, after=0)) as events:
+        deployed, removed = next(events), next(events)
     assert (deployed.type, removed.type) == ("agent.deployed", "agent.removed")
-    later = Client(hosted.server.url).events(
-        types=types, agent="evented@caxton", after=deployed.seq
-    )
-    assert next(later) == removed
+    with closing(client.events(types=types, agent=agent, after=deployed.seq)) as events:
+        assert next(events) == removed
 
 
 @pytest.mark.parametrize("seen", ["x", "-1", "1" * 30])
