@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import runpy
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from caxton_core import hookspecs
+from caxton_core.conversations_values import Reason
 from caxton_server.config import SETTINGS
 
 ROOT = Path(__file__).parent.parent
@@ -41,6 +42,12 @@ def test_every_setting_has_a_heading() -> None:
         heading for heading in headings("configuration.md") if re.fullmatch(r"\w+(\.\w+)+", heading)
     ]
     assert sorted(dotted) == sorted(SETTINGS)
+
+
+def test_every_reason_of_a_refusal_is_explained() -> None:
+    """Each reason for which a conversation refuses a message has its row, and no other has one."""
+    rows = re.findall(r"^\| `([a-z-]+)` \|", (DOCS / "conversations.md").read_text(), re.MULTILINE)
+    assert sorted(rows) == sorted(get_args(Reason))
 
 
 def test_every_hook_has_a_test() -> None:
