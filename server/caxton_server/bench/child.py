@@ -22,6 +22,8 @@ async def measure(workload: str, durability: str, seconds: float, folder: Path) 
     bed = made.unwrap()
     try:
         found = await WORKLOADS[workload](bed, seconds)
+        if wrong := bed.mishaps():
+            raise SystemExit(f"not all went well: {wrong}")
     finally:
         await bed.close()
     return [{"workload": workload, "durability": durability, **result} for result in found]

@@ -12,7 +12,7 @@ import asyncio
 import gc
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -69,6 +69,11 @@ def percentile(samples: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
+async def _together(work: Iterable[Awaitable[object]]) -> None:
+    """Do much at once, so that it shares commits."""
+    await asyncio.gather(*work)
+
+
 async def _ping_pong(bed: Bed) -> None:
     """Deploy two agents that pass one message back and forth."""
     await bed.deploy("ping", "forwarder", {"next": "pong"})
@@ -101,11 +106,11 @@ async def stream(bed: Bed, seconds: float) -> list[Result]:
 async def ring(bed: Bed, seconds: float) -> list[Result]:
     """W3: a thousand agents in a ring, a thousand messages under way."""
     floor = await floors.ring(seconds / 5)
-    for number in range(RING):
-        following = f"ring-{(number + 1) % RING}"
-        await bed.deploy(f"ring-{number}", "forwarder", {"next": following})
-    for number in range(RING):
-        await bed.send(f"ring-{number}", "inform", BODY)
+    names = [f"ring-{number}" for number in range(RING)]
+    await bed.deploy(names[0], "forwarder", {"next": names[1]})
+    following = zip(names[1:], [*names[2:], names[0]], strict=True)
+    await _together(bed.deploy(name, "forwarder", {"next": after}) for name, after in following)
+    await _together(bed.send(name, "inform", BODY) for name in names)
     span = await _span(bed, seconds, bed.handled)
     return [span.result("messages_per_s", floor)]
 
@@ -136,8 +141,7 @@ async def idle_agents(bed: Bed, seconds: float) -> list[Result]:
         took.append((time.perf_counter() - began) * 1e6)
     gc.collect()
     after = resident_bytes()
-    for number in range(IDLE_AGENTS):
-        await bed.send(f"idle-{number}", "inform", BODY)
+    await _together(bed.send(f"idle-{number}", "inform", BODY) for number in range(IDLE_AGENTS))
     await bed.quiet()
     gc.collect()
     return [
