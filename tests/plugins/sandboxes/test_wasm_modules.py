@@ -54,6 +54,7 @@ def test_a_good_module_is_described() -> None:
             exports=("memory", "caxton_alloc", "handle_message"),
             imports=("caxton.send",),
             memory_minimum=2 * 65_536,
+            grows=False,
             functions=3,
         )
     )

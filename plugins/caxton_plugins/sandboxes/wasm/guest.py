@@ -2,7 +2,8 @@
 
 Rules:
 - A view of guest memory is used only after its size was asked, since the last time the guest ran. wasmtime moves a
-  memory only when it grows, and a memory never shrinks: an unchanged size is an unchanged place.
+  memory only when it grows, and a memory never shrinks: an unchanged size is an unchanged place, and a module without
+  a `memory.grow` need not be asked.
 - Pointers and lengths from the guest are masked to u32 and checked against the size before any use.
 - After a fatal fault, or when a call is dropped half-way, the store is deleted and never used again.
 - `handle` is written out flat because it runs once per message; every other call is one of `scripts.py`.
@@ -54,7 +55,7 @@ class WasmGuest:
 
     __slots__ = (
         "_cpu_fuel", "_deadline", "_final_fuel", "_held", "_script", "_slice_fuel", "_started", "_time_limit",
-        "alive", "context", "entries", "future", "host", "host_calls", "inbox", "largest", "loaded", "logged",
+        "alive", "context", "entries", "future", "grows", "host", "host_calls", "inbox", "largest", "loaded", "logged",
         "memory", "place", "refusal", "room", "size", "slice_began", "slots", "slots_at", "throttled", "turn",
         "view",
     )  # fmt: skip
@@ -69,6 +70,7 @@ class WasmGuest:
         self.host = host
         self.loaded, self.entries, self.turn = loaded, loaded.entries, engine.turn
         self.context, self.memory = place.context, place.memory
+        self.grows = loaded.survey.grows
         self.largest = limits.message_size
         self._cpu_fuel = limits.cpu_ms * engine.fuel_per_ms
         self._time_limit = limits.time_ms / 1000
@@ -120,7 +122,7 @@ class WasmGuest:
             return self._failed()
         if self.throttled:
             self._unthrottle()
-        if memory_size(self.context, self.memory) != self.size:
+        if self.grows and memory_size(self.context, self.memory) != self.size:
             self.look()
         code = slots[RESULT] & MASK
         if code == 0:

@@ -206,7 +206,7 @@ def bridge(turn: Turn, name: str, body: Body) -> Callback:
                 return guest.refuse(
                     Fault("host-calls", f"more than {HOST_CALLS} host calls in a step")
                 )
-            if memory_size(guest.context, guest.memory) != guest.size:
+            if guest.grows and memory_size(guest.context, guest.memory) != guest.size:
                 guest.look()
             if at != guest.slots_at:
                 guest.slots_at, guest.slots = at, slots_at(at)

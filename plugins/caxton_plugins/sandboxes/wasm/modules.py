@@ -73,6 +73,8 @@ class Survey(msgspec.Struct, frozen=True):
     exports: tuple[str, ...]
     imports: tuple[str, ...]
     memory_minimum: int
+    grows: bool
+    """False when no `memory.grow` is in its code: then its memory stays where it is."""
     functions: int
 
 
@@ -87,6 +89,7 @@ class _Found:
         self.exports: dict[str, tuple[int, int]] = {}
         self.bodies: list[tuple[int, int]] = []
         self.locals = 0
+        self.grows = False
 
 
 def survey(
@@ -108,6 +111,7 @@ def survey(
             exports=tuple(found.exports),
             imports=tuple(dict.fromkeys(f"{module}.{name}" for module, name, _ in found.imports)),
             memory_minimum=found.memories[0] * PAGE,
+            grows=found.grows,
             functions=len(found.functions),
         )
     )
@@ -217,6 +221,7 @@ def _read_exports(body: Reader, found: _Found) -> None:
 
 
 def _read_code(body: Reader, found: _Found, *, bodies: bool) -> None:
+    found.grows |= body.may_grow()
     for _ in range(body.count(FUNCTIONS, "function bodies")):
         function = body.part(body.u32())
         total = 0

@@ -84,7 +84,13 @@ class Reader:
         count = self.data.count
         return sum(count(opcode, self.at, self.end) for opcode in _OPENERS)
 
+    def may_grow(self) -> bool:
+        """Whether this part could hold a `memory.grow`: its opcode and a memory index, wherever they stand."""
+        find = self.data.find
+        return any(find(pair, self.at, self.end) >= 0 for pair in _GROWTH)
 
+
+_GROWTH: Final = (b"\x40\x00", b"\x40\x80")  # the index is 0, in one byte or in more than needed
 _OPENERS: Final = (b"\x02", b"\x03", b"\x04")
 
 _BLOCK, _U32, _U32_U32, _I32, _I64, _F32, _F64, _BR_TABLE, _SELECT, _PREFIX = range(1, 11)
