@@ -20,7 +20,7 @@ from returns.result import Failure, Result, Success
 
 from caxton_core.errors import FieldError, InvalidManifest, InvalidValue
 from caxton_core.ids import AgentName, ModuleDigest
-from caxton_core.messages import Codec
+from caxton_core.nesting import Codec
 from caxton_core.units import ByteSize, CpuMillis, Duration
 
 Profile: TypeAlias = Literal["strict", "standard"]

@@ -9,7 +9,7 @@ import aiohttp
 import msgspec
 from aiohttp import web
 from caxton_core.errors import PayloadTooLarge
-from caxton_core.messages import too_deep
+from caxton_core.nesting import too_deep
 from returns.result import Failure, Result, Success
 
 from caxton_server.rest.calls import Body

@@ -14,13 +14,13 @@ from typing import Any, TypeAlias
 import msgspec
 import yaml
 from caxton_core.errors import FieldError, InvalidManifest, PayloadTooLarge
-from caxton_core.messages import MAX_NESTING
+from caxton_core.nesting import MAX_NESTING
 from caxton_core.resources import Manifest
 from returns.result import Failure, Result, Success
 
 from caxton_server.config import Config
 from caxton_server.rest import bodies, multiparts
-from caxton_server.rest.calls import KIB, MODULE_LIMIT, PLAIN_LIMIT, Body, Call
+from caxton_server.rest.calls import KIB, MODULE_LIMIT, Body, Call
 from caxton_server.rest.problems import InvalidRequest
 
 MANIFEST_LIMIT = 256 * KIB
@@ -54,8 +54,7 @@ BODY = Body(
         "application/json": UploadBody,
         **dict.fromkeys(_YAML, dict[str, Any]),
     },
-    # Base64 makes 4 bytes of 3; the module itself is measured after decoding.
-    limit=MODULE_LIMIT * 4 // 3 + PLAIN_LIMIT,
+    limit=MODULE_LIMIT,
 )
 
 UploadError: TypeAlias = InvalidRequest | PayloadTooLarge
@@ -102,8 +101,6 @@ def _unpack(body: UploadBody) -> Result[Upload, UploadError]:
         except (binascii.Error, ValueError):
             wrong = FieldError("/module_base64", "is no Base64")
             return Failure(InvalidRequest("The body is not valid.", (wrong,)))
-        if len(module) > MODULE_LIMIT:
-            return Failure(PayloadTooLarge("module", len(module), MODULE_LIMIT))
     manifest: Result[dict[str, Any], UploadError] = (
         _manifest(body.manifest.encode())
         if isinstance(body.manifest, str)
@@ -127,8 +124,6 @@ def _from_parts(parts: dict[str, multiparts.Part]) -> Result[Upload, UploadError
         wrong = FieldError("/manifest", "the part is missing")
         return Failure(InvalidRequest("The multipart body is not valid.", (wrong,)))
     module = parts["module"].data if "module" in parts else None
-    if module is not None and len(module) > MODULE_LIMIT:
-        return Failure(PayloadTooLarge("module", len(module), MODULE_LIMIT))
     agent, strategy = (
         parts[name].data.decode("utf-8", "replace").strip() if name in parts else None
         for name in ("agent", "strategy")

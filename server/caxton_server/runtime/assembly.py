@@ -21,6 +21,7 @@ from caxton_core.ports import Fault
 from returns.result import Failure, Result, Success
 
 from caxton_server.runtime.agents import Agents
+from caxton_server.runtime.ams import Ams
 from caxton_server.runtime.attempts import Attempts
 from caxton_server.runtime.cells import Cell
 from caxton_server.runtime.conversations import Conversations
@@ -39,6 +40,7 @@ from caxton_server.runtime.records import CODEC
 from caxton_server.runtime.recovery import Recovery
 from caxton_server.runtime.router import Router
 from caxton_server.runtime.scheduler import Scheduler
+from caxton_server.runtime.shortcut import Shortcut
 from caxton_server.runtime.timers import Timers
 
 if TYPE_CHECKING:
@@ -139,10 +141,12 @@ class Runtime:
             kernel, timers, protocols, ttl_ms=int(runtime.conversation_ttl)
         )
         self.router = Router(kernel, self.conversations_)
-        self.performer = Performer(kernel, self.router, self.conversations_, timers)
-        self.scheduler = self.performer.scheduler = Scheduler(
+        self.ams = Ams(kernel, self.conversations_)
+        self.performer = Performer(kernel, self.router, self.conversations_, timers, self.ams)
+        self.scheduler = self.ams.scheduler = self.performer.scheduler = Scheduler(
             kernel, self.performer, quantum=runtime.quantum
         )
+        self.performer.shortcut = Shortcut(kernel, self.conversations_, self.scheduler)
         self.agents_ = Agents(
             kernel,
             self.router,

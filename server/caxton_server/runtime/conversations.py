@@ -19,6 +19,8 @@ from caxton_core.conversations import (
     admit,
     fail_leg,
     fire_timers,
+    leg_outcome,
+    leg_state,
     open_conversation,
     outcome,
     phase,
@@ -254,12 +256,8 @@ class Conversations:
         protocol = self.protocols[conversation.protocol]
         conversation = fire_timers(protocol, conversation, now=self.kernel.now)
         legs = [
-            LegView(
-                name,
-                leg.state if leg.cancel is None else "cancelling",
-                leg.state if leg.state not in protocol.order else None,
-            )
-            for name, leg in conversation.legs.items()
+            LegView(name, leg_state(conversation, name), leg_outcome(conversation, name))
+            for name in conversation.legs
         ]
         awarded = conversation.awarded
         winner, result = self.results.get(conversation.id, (awarded[0] if awarded else None, None))

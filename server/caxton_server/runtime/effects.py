@@ -2,29 +2,21 @@
 
 Rules:
 - A step's effects happen all together after its guest has returned, or not at all.
-- Only a message between agents is ever answered with a failure or a not-understood; whatever else cannot be handled
-  becomes a dead letter and nothing more (fipa.md 4.2).
 - Whoever changes something appends the record of it in the same call.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from caxton_core.errors import InvalidMessage
-from caxton_core.events import MessageDeadLettered
 from caxton_core.messages import (
-    ANSWERED_NEVER,
     Draft,
-    FipaMessage,
     Performative,
-    encode,
-    format_time,
     parse_answer,
 )  # fmt: skip
-from caxton_core.ports import Fault, Row
-from caxton_core.views import DeadLetterView
+from caxton_core.ports import Fault
 
 from caxton_server.runtime import records
 from caxton_server.runtime.kernel import PlatformAgent
@@ -33,11 +25,13 @@ from caxton_server.runtime.records import Sent
 from caxton_server.runtime.router import Planned, Refused
 
 if TYPE_CHECKING:
+    from caxton_server.runtime.ams import Ams
     from caxton_server.runtime.cells import Cell
     from caxton_server.runtime.conversations import Conversations
     from caxton_server.runtime.kernel import Kernel
     from caxton_server.runtime.router import Router
     from caxton_server.runtime.scheduler import Scheduler
+    from caxton_server.runtime.shortcut import Shortcut
     from caxton_server.runtime.timers import Timers
 
 RETRY_FIRST_MS, RETRY_LONGEST_MS = 200, 30_000
@@ -47,16 +41,13 @@ class Performer:
     """Does what steps, timers and failures ask for."""
 
     scheduler: Scheduler
+    shortcut: Shortcut
 
     def __init__(
-        self, kernel: Kernel, router: Router, conversations: Conversations, timers: Timers
+        self, kernel: Kernel, router: Router, conversations: Conversations, timers: Timers, ams: Ams
     ) -> None:
-        self.kernel, self.router, self.conversations, self.timers = (
-            kernel,
-            router,
-            conversations,
-            timers,
-        )
+        self.kernel, self.router, self.conversations = kernel, router, conversations
+        self.timers, self.ams = timers, ams
 
     # Steps
 
@@ -73,6 +64,12 @@ class Performer:
             if isinstance(parsed, InvalidMessage):
                 return Fault("bad-response", parsed.detail)
             draft = parsed
+            if (
+                delivery is not None
+                and not step.dirty
+                and self.shortcut.take(cell, delivery, draft)
+            ):
+                return None
         if delivery is None:
             self._record(cell, 0, "", "", self._send_all(cell, draft, parked=parked))
             return None
@@ -110,7 +107,7 @@ class Performer:
         sent = tuple([self.deliver(item) for item in planned])
         cell.messages_out += len(sent)
         for why, what in refused:
-            sent += self._answer_refused(cell, why, what)
+            sent += self.ams.answer_refused(cell, why, what)
         return sent
 
     def _record(
@@ -218,116 +215,12 @@ class Performer:
             return
         del cell.timers[timer.id]
         content, encoding = _text(timer.payload)
-        message = self._message(
+        message = self.ams.message(
             cell, Performative.INFORM, content, ontology="caxton-timer", encoding=encoding
         )
-        sent = self._post(cell, message)
+        sent = self.ams.post(cell, message)
         if sent is not None:
             self.kernel.journal.append(records.Routed(self.kernel.now, sent, timer.id))
-
-    # What the platform says
-
-    def _message(
-        self, to: Cell | PlatformAgent, act: Performative, content: Any, **fields: Any
-    ) -> FipaMessage:
-        kernel = self.kernel
-        return FipaMessage(
-            act, kernel.ams.address, to.address, content,
-            id=kernel.uuids.next(kernel.now), timestamp=kernel.stamp, **fields,
-        )  # fmt: skip
-
-    def _post(self, to: Cell | PlatformAgent, message: FipaMessage) -> Sent | None:
-        """Deliver a message of the platform; None when it had to become a dead letter."""
-        kernel = self.kernel
-        wire = encode(message, to.codec)
-        if type(to) is PlatformAgent:
-            kernel.serial += 1
-            if to is kernel.api:
-                kernel.told(message)
-            return Sent(kernel.serial, (0,), message.conversation_id, message.id, wire)
-        if not to.receives_platform or not to.mailbox.has_platform_room(len(wire)):
-            reason = "mailbox-full" if to.receives_platform else "not-running"
-            self.bury(message, reason, f"{to.address} cannot take it", to.address, 0)
-            return None
-        kernel.serial += 1
-        kernel.counters.delivered[message.performative] = (
-            kernel.counters.delivered.get(message.performative, 0) + 1
-        )
-        to.mailbox.push(Delivery(kernel.serial, message, wire, True, kernel.now))
-        self.scheduler.wake(to)
-        return Sent(kernel.serial, (to.handle,), message.conversation_id, message.id, wire)
-
-    def _answer_refused(self, cell: Cell, why: Refused, draft: Draft) -> tuple[Sent, ...]:
-        """Tell an agent that a message it could not be refused at once may not go out."""
-        kernel = self.kernel
-        kernel.counters.rejections[why.reason] += 1
-        kernel.counters.refused[draft.performative] += 1
-        asked = cell.step.message
-        fields = msgspec.to_builtins(draft)
-        conversation = draft.conversation_id or (asked.conversation_id if asked is not None else "")
-        undelivered = {**fields, "sender": cell.address, "conversation_id": conversation}
-        reason = "not-admitted" if why.admission else "undeliverable"
-        self.bury(undelivered, reason, f"{why.reason}: {why.detail}", why.receiver, 0)
-        if draft.performative in ANSWERED_NEVER:
-            return ()
-        act = Performative.NOT_UNDERSTOOD if why.admission else Performative.FAILURE
-        content = {
-            "reason": why.reason if why.admission else "undeliverable",
-            "detail": f"{why.reason}: {why.detail}",
-            "act": draft.performative,
-        }
-        message = self._message(
-            cell, act, content, conversation_id=conversation, in_reply_to=draft.reply_with or draft.id,
-            protocol=draft.protocol or (asked.protocol if asked is not None else None),
-        )  # fmt: skip
-        sent = self._post(cell, message)
-        return () if sent is None else (sent,)
-
-    def bounce(self, cell: Cell, delivery: Delivery, reason: str, detail: str) -> tuple[Sent, ...]:
-        """Give up on a delivery: keep a dead letter, close its leg, and tell its sender."""
-        message = delivery.message
-        self.bury(message, reason, detail, cell.address, delivery.attempt)
-        if message.protocol is not None:
-            self.conversations.fail(message.conversation_id, cell.address)
-        if delivery.platform or message.performative in ANSWERED_NEVER:
-            return ()
-        sender = self.kernel.find(message.sender)
-        if sender is None:
-            return ()
-        failure = self._message(
-            sender, Performative.FAILURE, {"reason": reason, "detail": detail},
-            conversation_id=message.conversation_id, protocol=message.protocol,
-            in_reply_to=message.reply_with or message.id, traceparent=message.traceparent,
-        )  # fmt: skip
-        sent = self._post(sender, failure)
-        return () if sent is None else (sent,)
-
-    def bury(
-        self,
-        message: FipaMessage | dict[str, Any],
-        reason: str,
-        detail: str,
-        receiver: str,
-        attempts: int,
-    ) -> None:
-        """Keep a dead letter."""
-        kernel = self.kernel
-        kernel.counters.dead_letters[reason] += 1
-        letter = DeadLetterView(
-            kernel.uuids.next(kernel.now), reason, detail,
-            message if isinstance(message, dict) else document(message), receiver, format_time(kernel.now), attempts,
-        )  # fmt: skip
-        kernel.journal.put_row(
-            Row(
-                "dead_letters",
-                letter.id,
-                {"reason": reason, "created": kernel.now, "receiver": receiver},
-                msgspec.json.encode(letter),
-            )
-        )
-        self.conversations.publish(
-            MessageDeadLettered(str(letter.message.get("id", "")), receiver, reason)
-        )
 
     # Failures
 
@@ -346,7 +239,7 @@ class Performer:
             retry = delivery.attempt + 1
             self.hold(cell, msgspec.structs.replace(delivery, attempt=retry))
         else:
-            sent = self.bounce(cell, delivery, fault.reason, fault.detail)
+            sent = self.ams.bounce(cell, delivery, fault.reason, fault.detail)
         kernel.counters.failed[delivery.message.performative] += 1
         effects = records.Effects(fault=fault.reason, detail=fault.detail, retry=retry)
         message = delivery.message
@@ -384,14 +277,8 @@ class Performer:
         cell.held.clear()
         sent: tuple[Sent, ...] = ()
         for delivery in sorted(deliveries, key=lambda each: each.serial):
-            sent += self.bounce(cell, delivery, reason, detail)
+            sent += self.ams.bounce(cell, delivery, reason, detail)
         self.kernel.journal.append(records.Cleared(self.kernel.now, int(cell.handle), sent))
-
-
-def document(message: FipaMessage) -> dict[str, Any]:
-    """Return a message as the JSON object that stands for it outside."""
-    fields: dict[str, Any] = msgspec.json.decode(encode(message, "json"))
-    return fields
 
 
 def _text(payload: bytes) -> tuple[str, str | None]:

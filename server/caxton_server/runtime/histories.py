@@ -17,7 +17,7 @@ from caxton_core.messages import decode, format_time
 from caxton_core.views import HistoryEntry, MessageView, Page
 from returns.result import Failure, Result, Success
 
-from caxton_server.runtime.effects import document
+from caxton_server.runtime.ams import document
 from caxton_server.runtime.records import Cleared, Record, Routed, Sent, Step
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, final
 
 from caxton_core.ids import UuidSource
-from caxton_core.messages import Codec, FipaMessage, format_time
+from caxton_core.messages import FipaMessage, format_time
+from caxton_core.nesting import Codec
 
 if TYPE_CHECKING:
     from caxton_core.ports import Clock, Entropy

@@ -33,7 +33,7 @@ from caxton_core.views import AcceptedView, ExchangeView
 from returns.result import Failure, Result, Success
 
 from caxton_server.runtime import records
-from caxton_server.runtime.effects import document
+from caxton_server.runtime.ams import document
 from caxton_server.runtime.router import Refused
 
 if TYPE_CHECKING:

@@ -175,7 +175,7 @@ class Recovery:
     def _poisoned(self, cell: Cell, delivery: Delivery) -> None:
         """Give up on a message that was running at every one of the last crashes."""
         cell.step.begin(delivery)
-        sent = self.performer.bounce(
+        sent = self.performer.ams.bounce(
             cell, delivery, "crash", f"the node died {ATTEMPTS} times while handling it"
         )
         message = delivery.message

@@ -14,7 +14,6 @@ import msgspec
 from caxton_core.conversations import Conversation
 from caxton_core.ids import ConversationId, MessageId
 from caxton_core.messages import (
-    Codec,
     Draft,
     FipaMessage,
     Performative,
@@ -22,6 +21,7 @@ from caxton_core.messages import (
     format_time,
     parse_time,
 )
+from caxton_core.nesting import Codec
 from returns.result import Failure
 
 from caxton_server.runtime.kernel import Kernel, PlatformAgent
