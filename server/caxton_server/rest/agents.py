@@ -105,12 +105,13 @@ async def logs(call: Call[LogsQuery]) -> Reply:
     if call.query.follow:
         return await _follow(call)
     query = call.query
-    return call.node.logs(call.ref, after=query.after).map(lambda lines: _page(lines, query.limit))
+    found = call.node.logs(call.ref, after=query.after)
+    return found.map(lambda lines: Answer(Page(_some(lines, query))))
 
 
-def _page(lines: list[LogLine], limit: int) -> Answer:
-    """Answer with the newest lines; a log is a ring, so its cursor is where to go on reading."""
-    return Answer(Page(lines[-limit:]))
+def _some(lines: list[LogLine], query: LogsQuery) -> list[LogLine]:
+    """Return the lines that follow a line, or else the newest ones."""
+    return lines[: query.limit] if query.after else lines[-query.limit :]
 
 
 async def _follow(call: Call[LogsQuery]) -> Reply:

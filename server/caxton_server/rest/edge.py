@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import structlog
 from aiohttp import web
-from caxton_core.errors import NotFound, NotImplementedYet, StorageFault
+from caxton_core.errors import NotFound, NotImplementedYet, PayloadTooLarge, StorageFault
 from returns.result import Failure, Result, Success
 
 from caxton_server.rest import bodies, guards
-from caxton_server.rest.calls import BASE, EDGE, Answer, Call, Edge, Reply, Route
+from caxton_server.rest.calls import BASE, EDGE, PLAIN_LIMIT, Answer, Call, Edge, Reply, Route
 from caxton_server.rest.problems import (
     MEDIA_TYPE,
     Internal,
@@ -82,7 +82,11 @@ async def _admit(
     if isinstance(parsed, Failure):
         return parsed
     data = b""
-    if route.body is not None:
+    if route.body is None:
+        size = request.content_length or 0
+        if size > PLAIN_LIMIT:
+            return Failure(PayloadTooLarge("body", size, PLAIN_LIMIT))
+    else:
         body = await bodies.read(request, route.body)
         if isinstance(body, Failure):
             return body

@@ -114,6 +114,7 @@ NODE = (
     Route("GET", "/config", config.show, "Show the configuration.", answers={200: dict}),
     Route("GET", "/tokens", lacking("tokens"), "List tokens."),
     Route("POST", "/tokens", lacking("tokens"), "Create a token."),
+    Route("DELETE", "/tokens", lacking("tokens"), "Revoke all tokens."),
     Route("DELETE", "/tokens/{ref}", lacking("tokens"), "Revoke a token."),
     Route("GET", "/audit", lacking("the audit log"), "Read the audit log."),
     Route("GET", "/openapi.json", openapi.show, "This API in OpenAPI 3.1.", answers={200: dict}),

@@ -20,6 +20,7 @@ from returns.result import Failure, Result, Success
 
 from caxton_server.rest.calls import Edge
 from caxton_server.rest.problems import InvalidRequest
+from caxton_server.telemetry import traces
 
 T = TypeVar("T")
 
@@ -57,7 +58,7 @@ async def stream(
     render: Callable[[T], bytes],
 ) -> web.StreamResponse:
     """Write what a source yields until it ends, the client leaves or the node stops."""
-    response = web.StreamResponse(headers=_HEADERS)
+    response = web.StreamResponse(headers={**_HEADERS, "X-Trace-Id": traces.current()})
     await response.prepare(request)
     stopping = asyncio.ensure_future(edge.stopping.wait())
     # Asked for before the client hears of the stream, so that it misses nothing it causes next.

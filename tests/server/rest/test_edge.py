@@ -103,6 +103,8 @@ async def test_bad_wait_is_refused(refused: Ask, wait: str) -> None:
     [
         ("/api/v1/messages", MESSAGE_LIMIT),
         ("/api/v1/modules", MODULE_LIMIT),
+        ("/api/v1/agents", MODULE_LIMIT),
+        ("/api/v1/agents/x/start", PLAIN_LIMIT),
     ],
 )
 async def test_body_over_its_limit_is_refused(refused: Ask, path: str, limit: int) -> None:
