@@ -153,3 +153,14 @@ def test_dead_letter_is_kept_redriven_and_removed(client: Client, ask: Ask) -> N
         client.remove_dead_letter(one.id).unwrap()
     assert ask("DELETE", f"/dead-letters/{letter.id}")[0] == 404
     assert ask("POST", f"/dead-letters/{letter.id}/redrive")[0] == 404
+
+
+def test_full_mailbox_says_when_to_try_again(client: Client, ask: Ask) -> None:
+    """A message for which there is no room is 503 with Retry-After; nothing is dropped silently."""
+    client.deploy({"name": "small", "limits": {"mailbox": 1}}, silent()).unwrap()
+    client.control("small", "suspend").unwrap()
+    assert ask("POST", "/messages", body=request("small"))[0] == 202
+    status, headers, answer = ask("POST", "/messages", body=request("small"))
+    assert (status, answer["code"]) == (503, "mailbox_full")
+    assert headers["Retry-After"] == "1"
+    client.remove_agent("small").unwrap()
