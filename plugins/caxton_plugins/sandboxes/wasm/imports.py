@@ -90,18 +90,22 @@ def _send(guest: WasmGuest, slots: Slots) -> None:
         slots[0] = guest.host.send(guest.view[at : at + size].tobytes()) & MASK
 
 
-def write_log(guest: WasmGuest, level: int, at: int, size: int) -> None:
-    """Pass a line on, cut, as long as this step has log left."""
+def read_line(guest: WasmGuest, at: int, size: int) -> bytes:
+    """Copy what will be logged, cut to the length of a line."""
     if at + size > guest.size:
         raise Refused(f"{size} bytes at {at} are outside the memory of {guest.size} bytes")
-    size = min(size, LOG_LINE)
-    guest.logged += size
+    return guest.view[at : at + min(size, LOG_LINE)].tobytes()
+
+
+def write_log(guest: WasmGuest, level: int, line: bytes) -> None:
+    """Pass a line on as long as this step has log left."""
+    guest.logged += len(line)
     if guest.logged <= LOG_STEP:
-        guest.host.log(min(level, 4), guest.view[at : at + size].tobytes())
+        guest.host.log(min(level, 4), line)
 
 
 def _log_line(guest: WasmGuest, slots: Slots) -> None:
-    write_log(guest, slots[0] & MASK, slots[2] & MASK, slots[4] & MASK)
+    write_log(guest, slots[0] & MASK, read_line(guest, slots[2] & MASK, slots[4] & MASK))
 
 
 def _now_ms(guest: WasmGuest, slots: Slots) -> None:

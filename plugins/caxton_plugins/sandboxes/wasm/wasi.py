@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 from caxton_plugins.sandboxes.wasm.calls import MASK, Slots
 from caxton_plugins.sandboxes.wasm.imports import (
+    LOG_LINE,
     Body,
     Refused,
     fill_random,
     read,
+    read_line,
     write,
     write_log,
 )
@@ -35,13 +37,14 @@ def _fd_write(guest: WasmGuest, slots: Slots) -> None:
     if count > _PIECES:
         raise Refused(f"{count} pieces are more than {_PIECES}")
     table = read(guest, at, 8 * count)
-    written = 0
+    written, line = 0, b""
     for index in range(count):
         start = int.from_bytes(table[8 * index : 8 * index + 4], "little")
         size = int.from_bytes(table[8 * index + 4 : 8 * index + 8], "little")
-        if size:
-            write_log(guest, level, start, size)
+        line += read_line(guest, start, size)
         written += size
+    if line := line[:LOG_LINE].rstrip(b"\r\n"):
+        write_log(guest, level, line)
     write(guest, out, (written & MASK).to_bytes(4, "little"))
     slots[0] = _SUCCESS
 
