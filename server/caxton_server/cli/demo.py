@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -119,11 +120,15 @@ def _node(folder: Path) -> Iterator[str]:
     """Run a node on a folder and give its address."""
     from caxton_server.demo.hosts import NotStarted, hosted
 
+    # SIGTERM unwinds as Ctrl-C does: the node stops in order and a temporary folder goes.
+    previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         with hosted(folder) as url:
             yield url
     except NotStarted as error:
         raise Stopped(Exit.FAILURE, str(error)) from error
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ Rules:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
@@ -36,8 +36,23 @@ class SchedulingFailed(msgspec.Struct, frozen=True, tag=True):
         return f"{self.reason}: {self.placed} of {self.total} operations are placed"
 
 
+class AnotherShop(msgspec.Struct, frozen=True, tag=True):
+    """An agent is there already, and belongs to another instance."""
+
+    agent: str
+
+    def __str__(self) -> str:
+        return f"the data folder holds another problem's agents, {self.agent} is one of them"
+
+
 RunError: TypeAlias = (
-    Refused | Unreachable | TimedOut | BadAnswer | SchedulingFailed | InfeasibleSchedule
+    Refused
+    | Unreachable
+    | TimedOut
+    | BadAnswer
+    | SchedulingFailed
+    | AnotherShop
+    | InfeasibleSchedule
 )
 
 
@@ -116,7 +131,9 @@ def _deploy(client: Client, instance: Instance, watcher: Watcher) -> None:
     for done, (kind, manifest) in enumerate(wanted, start=1):
         digest = "sha256:" + digests[kind].removeprefix("sha256:")
         deployed = client.deploy({**manifest, "module": digest})
-        if not _is_there(deployed):
+        if _is_there(deployed):
+            _check_version(client, manifest)
+        else:
             _need(deployed)
         watcher.deployed(done, len(wanted))
 
@@ -127,6 +144,12 @@ def _is_there(result: Result[Any, Any]) -> bool:
         return False
     error = result.failure()
     return isinstance(error, Refused) and error.code == "agent_exists"
+
+
+def _check_version(client: Client, manifest: Mapping[str, Any]) -> None:
+    """Stop when an agent that is already there belongs to another instance."""
+    if _need(client.agent(manifest["name"])).version != manifest["version"]:
+        raise _Stop(AnotherShop(manifest["name"]))
 
 
 def _ask(client: Client, agent: str, act: str) -> Any:

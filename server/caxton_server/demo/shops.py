@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any
+
+import msgspec
 
 from caxton_server.jobshop import Instance
 
@@ -34,22 +37,26 @@ def job_name(job: int) -> str:
 
 
 def manifests(instance: Instance) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield kind and manifest of every agent, those that are addressed before those that address them."""
+    """Yield kind and manifest of every agent, those that are addressed before those that address them.
+
+    Their version ends with a checksum of the instance, so agents of another one are told apart.
+    """
+    version = f"{VERSION}+{zlib.crc32(msgspec.json.encode(instance.jobs)):08x}"
+
+    def manifest(name: str, config: dict[str, Any], **more: Any) -> dict[str, Any]:
+        return {"name": name, "version": version, "config": config, **more}
+
     crowd = max(100, instance.machines + 10)
     limits = {"mailbox": 10 * crowd, "fan_out": crowd}
     for machine in range(instance.machines):
         service = {"type": "machining", "name": f"machine-{machine}", "protocols": [NET]}
-        yield "machine", _manifest(f"machine-{machine}", {"machine": machine}, services=[service])
+        yield "machine", manifest(f"machine-{machine}", {"machine": machine}, services=[service])
     for number, job in enumerate(instance.jobs):
         route = [[operation.machine, operation.duration] for operation in job]
         config = {"job": number, "machines": instance.machines, "route": route}
-        yield "job", _manifest(job_name(number), config, limits=limits)
+        yield "job", manifest(job_name(number), config, limits=limits)
     config = {
         "work": [sum(operation.duration for operation in job) for job in instance.jobs],
         "operations": [len(job) for job in instance.jobs],
     }
-    yield DISPATCHER, _manifest(DISPATCHER, config, limits={"mailbox": 10_000})
-
-
-def _manifest(name: str, config: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {"name": name, "version": VERSION, "config": config, **more}
+    yield DISPATCHER, manifest(DISPATCHER, config, limits={"mailbox": 10_000})

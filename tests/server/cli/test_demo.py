@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -110,6 +111,40 @@ def address(process: subprocess.Popen[str]) -> str:
         if line.startswith("The node stays at "):
             return line.split()[4]
     raise AssertionError("the demo ended")
+
+
+def test_data_of_another_problem_is_refused(tmp_path: Path) -> None:
+    """A folder with one problem's agents is not taken for another's; the same problem is simply there already."""
+    folder = ("--data", str(tmp_path))
+    first = json.loads(run("--instance", "ft06", "--json", *folder).stdout)
+    again = json.loads(run("--instance", "ft06", "--json", *folder).stdout)
+    assert again["schedule"] == first["schedule"]
+    other = run("--instance", "la01", "--json", *folder)
+    assert (other.returncode, other.stdout) == (1, "")
+    assert "another problem's agents" in other.stderr
+
+
+def test_sigterm_ends_the_demo_in_order(tmp_path: Path) -> None:
+    """SIGTERM in the middle leaves no temporary folder behind."""
+    command = [*COMMAND, "demo", "--instance", "ft06", "--keep"]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(
+        command,
+        stdout=quiet,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+    ) as process:
+        try:
+            assert process.stderr is not None
+            assert process.stderr.readline().startswith("A node runs at ")
+            assert list(tmp_path.glob("caxton-demo-*"))
+            process.terminate()
+            process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == 128 + signal.SIGTERM
+    assert list(tmp_path.glob("caxton-demo-*")) == []
 
 
 def test_killed_demo_goes_on_where_it_was(tmp_path: Path) -> None:
