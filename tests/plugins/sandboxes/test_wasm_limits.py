@@ -272,3 +272,22 @@ def test_a_dropped_call_takes_its_store_along(sandbox: WasmSandbox) -> None:
         assert forgotten.handle(b"x") is SUSPENDED
         del forgotten
     assert handled(started(sandbox, module())) is None
+
+
+def test_a_guest_may_be_dropped_while_another_runs(sandbox: WasmSandbox) -> None:
+    """A host call may be the moment at which Python collects guests, suspended ones too."""
+    victims = [started(sandbox, module(LOOP)) for _ in range(5)]
+    for victim in victims:
+        assert victim.handle(b"x") is SUSPENDED
+    host = Host()
+
+    def collect(data: bytes) -> int:
+        victims.pop().close()
+        return 0
+
+    host.on_send = collect
+    body = "(drop (call $send (local.get $p) (local.get $n)))"
+    guest = started(sandbox, module(f"{body * 5} (i32.const 0)"), host)
+    assert handled(guest) is None
+    assert victims == []
+    assert host.calls == [("send", b"hello")] * 5

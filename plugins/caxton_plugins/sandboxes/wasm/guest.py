@@ -275,9 +275,11 @@ class WasmGuest:
     def _judge(self) -> Outcome:
         """Say whether a call that is not done may go on."""
         if self.place.fuel_left() < self._deadline:
-            return self._die(Fault("cpu", "the CPU time of a call is used up"))
+            most = self._cpu_fuel // self.loaded.engine.fuel_per_ms
+            return self._die(Fault("cpu", f"the CPU time of a call, {most} ms, is used up"))
         if self._held > self._time_limit:
-            return self._die(Fault("time", "a call may not hold the thread for longer"))
+            most = round(self._time_limit * 1000)
+            return self._die(Fault("time", f"a call may hold the thread for {most} ms, no longer"))
         return SUSPENDED
 
     def _settle(self) -> None:
