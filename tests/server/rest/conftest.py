@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from caxton_plugins.protocols import contract_net, request
 from caxton_plugins.sandboxes import wasm
-from caxton_plugins.storages import memory
+from caxton_plugins.storages import memory, sqlite
 from caxton_plugins.strategies import direct
 from caxton_server.app import Server
 from caxton_server.client import Client
@@ -22,6 +22,7 @@ from returns.result import Result
 
 PLUGINS: dict[str, object] = {
     "memory": memory,
+    "sqlite": sqlite,
     "wasm": wasm,
     "contract_net": contract_net,
     "request": request,
