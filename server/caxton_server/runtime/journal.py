@@ -4,8 +4,8 @@ Rules:
 - `append`, `put_row` and `after_image` are called on the loop's thread, inside a step; what they are given is never
   changed afterwards. `flush` ends a turn: what was given since the last one is committed together, or not at all.
 - Records are encoded by `flush`, so that their size is known at once; after-images by the writer, once for each group.
-- With a storage that does not block there is no writer: a turn is committed when `flush` returns, and its records are
-  packed later, some hundred at a time or when somebody reads.
+- A storage that does not block keeps things in memory only: there is no writer, a turn is committed when `flush`
+  returns, its records are packed when somebody reads, and only the latest 100,000 unread ones are kept.
 - With durability `memory` nothing waits for the storage; it is only kept from falling behind.
 """
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import heapq
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 MOST_BYTES = 64 * 1024 * 1024
 MOST_SECONDS = 2.0
 _PACK = 256
+_KEPT = 100_000
+"""Records kept for a storage that does not block; what is older and was never read is forgotten."""
 _STOP_SECONDS = 5.0
 _IMAGE_BYTES = 512
 _COMMIT_TIMES = 10_000
@@ -59,6 +62,9 @@ class Journal:
         self._records: list[Any] = []
         self._images: dict[str, Any] = {}
         self._rows: dict[tuple[str, str], Row] = {}
+        self._kept: deque[tuple[list[Any], int]] = deque()
+        self._kept_count = 0
+        self._packing = threading.Lock()
         self._flushed = 0
         self._written = 0
         self._pending: deque[tuple[int, int, float]] = deque()
@@ -147,11 +153,7 @@ class Journal:
         self._flushed = self.position
         writer = self._writer
         if writer is None:
-            if self._rows:
-                self._take(self.storage.append((), list(self._rows.values())))
-                self._rows = {}
-            if len(self._records) >= _PACK or len(self._images) >= _PACK:
-                self._pack()
+            self._keep()
             self._reach(self.position)
             return
         turn = self._turn()
@@ -163,6 +165,21 @@ class Journal:
         writer.put(turn)
         if self.storage.durability == "memory":
             self._reach(self.position)
+
+    def _keep(self) -> None:
+        """Keep a turn for a storage that does not block: its rows at once, its records unpacked until somebody reads."""
+        if self._rows:
+            self._take(self.storage.append((), list(self._rows.values())))
+            self._rows = {}
+        with self._packing:
+            if self._records:
+                self._kept.append((self._records, self._clock.time_ms()))
+                self._kept_count += len(self._records)
+                self._records = []
+                while self._kept_count > _KEPT and len(self._kept) > 1:
+                    self._kept_count -= len(self._kept.popleft()[0])
+            if len(self._images) >= _PACK:
+                self._pack([], self._clock.time_ms())
 
     def _turn(self) -> Turn:
         records, images, rows = self._records, self._images, self._rows
@@ -242,13 +259,36 @@ class Journal:
     def settle(self) -> None:
         """Make what is committed readable; called on the loop's thread before a read."""
         self.flush()
-        if self._writer is None and (self._records or self._images):
-            self._pack()
+        if self._writer is None and self._images:
+            with self._packing:
+                self._pack([], self._clock.time_ms())
 
-    def _pack(self) -> None:
-        turn = self._turn()
+    def _pack_kept(self) -> None:
+        """Pack what was kept unpacked; on the reader's thread, a turn at a time, so that the loop need not wait."""
+        while self._kept:
+            with self._packing:
+                if self._kept:
+                    records, committed = self._kept.popleft()
+                    self._kept_count -= len(records)
+                    self._pack(records, committed)
+
+    def last_group(self) -> int:
+        """Return the number of the newest group; any thread, after `settle`."""
+        self._pack_kept()
+        return self.storage.last_group()
+
+    def _pack(self, records: list[Any], committed: int) -> None:
+        """Make a group of some records, or of the after-images when there are none."""
+        images: dict[str, Any] = {}
+        if not records:
+            images, self._images = self._images, {}
+        self._latest = max(self._latest, committed)
+        earliest, latest = self.codec.span(records) if records else (committed, committed)
+        frame = self.codec.encode(records) if records else b""
+        first, last = min(earliest, self._latest), max(latest, self._latest)
+        turn = Turn(self.position, frame, records, images, {}, first, last)
         seq = self.storage.last_group() + 1
-        self._take(self.storage.append((pack(seq, (turn,), self.codec),), list(turn.rows.values())))
+        self._take(self.storage.append((pack(seq, (turn,), self.codec),), ()))
 
     def _keys(self, seq: int) -> set[Key]:
         group = self.storage.group(seq)
@@ -260,6 +300,7 @@ class Journal:
 
     def recover(self, after: int = 0, *, images: bool = True) -> Iterator[Batch]:
         """Yield the batches behind group `after`, or raise `StorageFault` where one is corrupt or missing."""
+        self._pack_kept()
         for group in self.storage.groups(after):
             after += 1
             if group.seq != after:
@@ -269,7 +310,7 @@ class Journal:
     def find(self, key: Key) -> list[int]:
         """Return the groups in which a conversation (its id) or an agent (its handle) occurs, ascending."""
         if self._writer is None:
-            self.index.catch_up(self.storage.last_group())
+            self.index.catch_up(self.last_group())
         return self.index.find(key)
 
     def batches(
@@ -283,5 +324,6 @@ class Journal:
 
     def around(self, first_time: int, last_time: int, *, holding: bytes = b"") -> Iterator[Batch]:
         """Yield the records of the groups that touch a span of time; any thread, after `settle`."""
+        self._pack_kept()
         for group in self.storage.groups_between(first_time, last_time):
             yield unpack(group, self.codec, images=False, holding=holding)
