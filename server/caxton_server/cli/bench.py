@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from caxton_server.cli.exits import Exit
+
 WORKLOADS = ("W1", "W2", "W3", "W4", "W5", "deploy", "neighbour")
 DURABILITIES = ("memory", "disk")
 
@@ -74,27 +76,28 @@ def bench(
     from caxton_server.bench.machines import describe_machine
     from caxton_server.cli import printing
 
-    results = []
+    results, failed = [], False
     for plan in plans.choose(workload, durability):
         click.echo(f"{plan.workload} at {plan.durability} ...", err=True)
         found = plans.measure(plan, seconds)
         results += found.results
         if found.error:
             click.echo(f"Error: {plan.workload} at {plan.durability}: {found.error}", err=True)
-            ctx.exit(1)
+            failed = True
     if as_json:
         printing.data({"machine": describe_machine(), "results": results})
-        return
-    printing.pairs(describe_machine())
-    click.echo()
-    printing.table(
-        results,
-        {
-            "workload": "workload",
-            "durability": "durability",
-            "metric": "metric",
-            "value": lambda row: plans.shown(row["value"]),
-            "floor": lambda row: plans.shown(row.get("floor")),
-            "besides": lambda row: plans.besides(row),
-        },
-    )
+    else:
+        printing.pairs(describe_machine())
+        click.echo()
+        printing.table(
+            results,
+            {
+                "workload": "workload",
+                "durability": "durability",
+                "metric": "metric",
+                "value": lambda row: plans.shown(row["value"]),
+                "floor": lambda row: plans.shown(row.get("floor")),
+                "besides": lambda row: plans.besides(row),
+            },
+        )
+    ctx.exit(Exit.FAILURE if failed else Exit.OK)
