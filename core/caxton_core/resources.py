@@ -23,7 +23,8 @@ from caxton_core.ids import AgentName, ModuleDigest
 from caxton_core.nesting import Codec
 from caxton_core.units import ByteSize, CpuMillis, Duration
 
-Profile: TypeAlias = Literal["strict", "standard"]
+Profile: TypeAlias = str
+"""A profile of some sandbox: `strict` and `standard` are those of WebAssembly."""
 Policy: TypeAlias = Literal["permanent", "transient", "temporary"]
 T = TypeVar("T")
 
@@ -220,7 +221,7 @@ class _Reader:
             "name": self.name,
             "version": self.version,
             "module": lambda value, path: self.text(value, path, longest=4096),
-            "profile": lambda value, path: self.one_of(value, path, get_args(Profile)),
+            "profile": lambda value, path: self.text(value, path, longest=63),
             "codec": lambda value, path: self.one_of(value, path, get_args(Codec)),
             "limits": lambda value, path: self.limits(value, path, limits),
             "restart": self.restart,

@@ -13,6 +13,7 @@ from caxton_server.jobshop import Instance
 
 DISPATCHER = "dispatcher"
 KINDS = ("machine", "job", DISPATCHER)
+SERVICE = "machining"
 NET = "fipa-contract-net"
 VERSION = "1.0.0"
 
@@ -49,14 +50,17 @@ def manifests(instance: Instance) -> Iterator[tuple[str, dict[str, Any]]]:
     crowd = max(100, instance.machines + 10)
     limits = {"mailbox": 10 * crowd, "fan_out": crowd}
     for machine in range(instance.machines):
-        service = {"type": "machining", "name": f"machine-{machine}", "protocols": [NET]}
-        yield "machine", manifest(f"machine-{machine}", {"machine": machine}, services=[service])
+        service = {"type": SERVICE, "name": f"machine-{machine}", "protocols": [NET]}
+        config: dict[str, Any] = {"machine": machine}
+        # Answers are always allowed; of its own accord a machine writes to nobody.
+        yield "machine", manifest(f"machine-{machine}", config, services=[service], send_to=[])
     for number, job in enumerate(instance.jobs):
         route = [[operation.machine, operation.duration] for operation in job]
         config = {"job": number, "machines": instance.machines, "route": route}
-        yield "job", manifest(job_name(number), config, limits=limits)
+        partners = [SERVICE, DISPATCHER]
+        yield "job", manifest(job_name(number), config, limits=limits, send_to=partners)
     config = {
         "work": [sum(operation.duration for operation in job) for job in instance.jobs],
         "operations": [len(job) for job in instance.jobs],
     }
-    yield DISPATCHER, manifest(DISPATCHER, config, limits={"mailbox": 10_000})
+    yield DISPATCHER, manifest(DISPATCHER, config, send_to=["job-*"])

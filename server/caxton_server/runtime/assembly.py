@@ -99,6 +99,13 @@ class Runtime:
         opened = await asyncio.to_thread(journal.open)
         if isinstance(opened, Failure):
             return Failure(opened.failure())
+        started = await self._recover(journal)
+        if isinstance(started, Failure):
+            await journal.close()
+        return started
+
+    async def _recover(self, journal: Journal) -> Result[None, NodeError]:
+        """Rebuild the node from its journal and begin to work."""
         self._assemble(journal)
         interrupted = 0
         if self.folder is not None:
@@ -162,8 +169,8 @@ class Runtime:
         self.modules_ = Modules(kernel, self.storage, self.sandboxes, profiles)
         strategies = {strategy.name: strategy for strategy in self.registry.strategies()}
         self.deployments_ = Deployments(kernel, self.agents_, self.modules_, strategies)
-        self.messages_ = Messages(kernel, self.router, self.performer)
         self.histories = Histories(kernel)
+        self.messages_ = Messages(kernel, self.router, self.performer, self.histories)
         self.initiators = Initiators(kernel, self.conversations_, timers, self.messages_)
         self.dead_letters_ = DeadLetters(kernel, self.router, self.conversations_, self.performer)
         self.event_log = EventLog(kernel, self.storage)

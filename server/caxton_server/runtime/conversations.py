@@ -94,6 +94,7 @@ class Conversations:
                     NOT_LEGAL,
                     "unknown-protocol",
                     f"no plugin brings {protocol_name!r}",
+                    protocol_name or "",
                     admission=True,
                 )
             if draft.performative not in protocol.openers:
@@ -178,8 +179,9 @@ class Conversations:
                 self._arm(conversation_id, due)
         else:
             self._close(after)
-        for listener in tuple(self.listeners.get(conversation_id, ())):
-            listener(after)
+        if conversation_id in self.listeners:
+            for listener in tuple(self.listeners[conversation_id]):
+                listener(after)
 
     def _count(self, conversation: Conversation, step: int) -> None:
         self.per_protocol[conversation.protocol] += step

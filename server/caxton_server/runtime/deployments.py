@@ -27,6 +27,8 @@ from caxton_core.deployments import (
 from caxton_core.effects import Advance, Promote, RolloutEffect, StartVersion
 from caxton_core.errors import (
     AgentExists,
+    FieldError,
+    InvalidManifest,
     InvalidModule,
     LimitExceeded,
     NotFound,
@@ -37,7 +39,7 @@ from caxton_core.events import AgentDeployed, DeploymentChanged, DeploymentStart
 from caxton_core.ids import DeploymentId, ModuleDigest
 from caxton_core.messages import format_time
 from caxton_core.ports import Fault, Row
-from caxton_core.resources import Manifest
+from caxton_core.resources import Manifest, nearest
 from caxton_core.views import DeploymentView, Page
 from returns.result import Failure, Result, Success
 
@@ -52,7 +54,13 @@ START_SECONDS = 10.0
 SWAP_MS = 2
 
 DeployError: TypeAlias = (
-    AgentExists | InvalidModule | LimitExceeded | NotFound | StartFailed | StorageError
+    AgentExists
+    | InvalidManifest
+    | InvalidModule
+    | LimitExceeded
+    | NotFound
+    | StartFailed
+    | StorageError
 )
 
 
@@ -105,12 +113,18 @@ class Deployments:
             return Failure(AgentExists(manifest.name))
         self.agents.reserved.add(manifest.name)
         try:
+            sandbox = self.modules.sandbox_of(manifest.profile)
+            if sandbox is None:
+                profiles = sorted(self.modules.profiles)
+                wrong = FieldError(
+                    "/profile",
+                    f"no sandbox runs {manifest.profile!r}; there are {', '.join(profiles)}",
+                    nearest(manifest.profile, profiles),
+                )
+                return Failure(InvalidManifest((wrong,)))
             digest = await self._module(manifest, module)
             if isinstance(digest, Failure):
                 return Failure(digest.failure())
-            sandbox = self.modules.sandbox_of(manifest.profile)
-            if sandbox is None:
-                return Failure(InvalidModule(f"no sandbox runs the profile {manifest.profile!r}"))
             rollout = self._begin(manifest, digest.unwrap(), sandbox, strategy, cell)
             await self._observe(rollout, Validated())
         finally:

@@ -25,6 +25,8 @@ from caxton_server.runtime.records import Sent
 from caxton_server.runtime.router import Planned, Refused
 
 if TYPE_CHECKING:
+    from caxton_core.conversations import Conversation
+
     from caxton_server.runtime.ams import Ams
     from caxton_server.runtime.cells import Cell
     from caxton_server.runtime.conversations import Conversations
@@ -123,7 +125,7 @@ class Performer:
     def _judge_again(self, cell: Cell) -> list[tuple[Refused, Draft]]:
         """Judge the sends of a step that was suspended, if anything they rest on has changed meanwhile."""
         step = cell.step
-        if all(self._stands(planned) for planned in step.planned):
+        if self._stand(step.planned):
             return []
         drafts = [planned.draft for planned in step.planned if planned.draft is not None]
         step.planned, step.conversations, step.fan_out = [], {}, 0
@@ -139,20 +141,30 @@ class Performer:
                 step.conversations[verdict.conversation.id] = verdict.conversation
         return refused
 
-    def _stands(self, planned: Planned) -> bool:
-        """Tell whether a verdict given earlier would be given again."""
-        for target in planned.targets:
-            if type(target) is PlatformAgent:
-                continue
-            if self.kernel.cells.get(target.handle) is not target:
-                return False
-            if not target.accepts(planned.conversation, opens=planned.before is None):
-                return False
-            if not target.mailbox.has_room(planned.size, messages=len(planned.targets)):
-                return False
-        if planned.conversation is None:
-            return True
-        return self.conversations.get(planned.conversation.id) is planned.before
+    def _stand(self, planned: list[Planned]) -> bool:
+        """Tell whether verdicts given earlier would be given again, in their order."""
+        rooms: dict[Cell, tuple[int, int]] = {}
+        latest: dict[str, Conversation | None] = {}
+        for item in planned:
+            for target in item.targets:
+                if type(target) is PlatformAgent:
+                    continue
+                if self.kernel.cells.get(target.handle) is not target:
+                    return False
+                if not target.accepts(item.conversation, opens=item.before is None):
+                    return False
+                messages, size = rooms.get(target, (0, 0))
+                rooms[target] = messages + 1, size + len(item.wires[target.codec])
+            after = item.conversation
+            if after is not None:
+                known = latest.get(after.id) or self.conversations.get(after.id)
+                if known is not item.before:
+                    return False
+                latest[after.id] = after
+        return all(
+            target.mailbox.has_room(size, messages=messages)
+            for target, (messages, size) in rooms.items()
+        )
 
     def deliver(self, planned: Planned) -> Sent:
         """Hand a judged message to its receivers."""

@@ -23,6 +23,7 @@ from caxton_server.runtime.records import Cleared, Record, Routed, Sent, Step
 if TYPE_CHECKING:
     from caxton_server.runtime.kernel import Kernel
 
+EXCHANGE_MESSAGES = 10_000
 UUID_SLACK_MS = 5_000
 """How far a message id's time may be from its group's: a step keeps its clock while it is suspended."""
 
@@ -61,6 +62,24 @@ class Histories:
             if entry is None
             else Success(self._view(*entry))
         )
+
+    async def exchange(
+        self, conversation_id: str, message_id: str
+    ) -> tuple[dict[str, Any], dict[str, Any] | None] | None:
+        """Return a message and the first reply to the API behind it that is no `agree`; None when it is not kept."""
+        await self._settled()
+        entries = await asyncio.to_thread(self._page, conversation_id, 0, 0, EXCHANGE_MESSAGES)
+        messages = [document(decode(sent.wire)) for sent, _ in entries]
+        ids = [message["id"] for message in messages]
+        if message_id not in ids:
+            return None
+        position = ids.index(message_id)
+        replies = (
+            message
+            for message in messages[position + 1 :]
+            if message["receiver"] == self.kernel.api.address and message["performative"] != "agree"
+        )
+        return messages[position], next(replies, None)
 
     async def _settled(self) -> None:
         self.journal.settle()

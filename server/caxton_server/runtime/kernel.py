@@ -111,5 +111,6 @@ class Kernel:
 
     def told(self, message: FipaMessage) -> None:
         """Tell whoever waits on this conversation that the API agent received a message."""
-        for listener in tuple(self.listeners.get(message.conversation_id, ())):
-            listener(message)
+        if message.conversation_id in self.listeners:
+            for listener in tuple(self.listeners[message.conversation_id]):
+                listener(message)

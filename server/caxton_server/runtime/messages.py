@@ -8,7 +8,9 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
@@ -21,6 +23,7 @@ from caxton_core.errors import (
     MailboxFull,
     NotAdmitted,
     PayloadTooLarge,
+    RateLimited,
     StorageFull,
     StorageUnavailable,
     Timeout,
@@ -38,12 +41,13 @@ from caxton_server.runtime.router import Refused
 
 if TYPE_CHECKING:
     from caxton_server.runtime.effects import Performer
+    from caxton_server.runtime.histories import Histories
     from caxton_server.runtime.kernel import Kernel
     from caxton_server.runtime.router import Router
 
 SendError: TypeAlias = (
     AgentNotFound | Conflict | Forbidden | InvalidMessage | InvalidTransition | MailboxFull | NotAdmitted
-    | PayloadTooLarge | StorageFull | StorageUnavailable | Timeout | UnknownProtocol
+    | PayloadTooLarge | RateLimited | StorageFull | StorageUnavailable | Timeout | UnknownProtocol
 )  # fmt: skip
 
 
@@ -57,8 +61,11 @@ class ClientId(msgspec.Struct, frozen=True):
 class Messages:
     """The API agent's side of the router."""
 
-    def __init__(self, kernel: Kernel, router: Router, performer: Performer) -> None:
+    def __init__(
+        self, kernel: Kernel, router: Router, performer: Performer, histories: Histories
+    ) -> None:
         self.kernel, self.router, self.performer = kernel, router, performer
+        self.histories = histories
         self.storage = kernel.journal.storage
         self._recent: dict[str, ClientId] = {}
 
@@ -80,25 +87,12 @@ class Messages:
         draft = parsed.unwrap()
         if draft.conversation_id is None:
             draft.conversation_id = self.kernel.uuids.next(self.kernel.tick())
-        if draft.id is not None:
-            before = await self._known(draft, body)
-            if isinstance(before, Failure):
-                return Failure(before.failure())
-            if before is not None:
-                return Failure(
-                    Conflict(
-                        f"message {draft.id} was sent before; read its conversation for the reply"
-                    )
-                )
-        reply: asyncio.Future[FipaMessage] = asyncio.get_running_loop().create_future()
-
-        def listen(message: FipaMessage) -> None:
-            if message.performative is not Performative.AGREE and not reply.done():
-                reply.set_result(message)
-
-        listeners = self.kernel.listeners.setdefault(draft.conversation_id, [])
-        listeners.append(listen)
-        try:
+        known = await self._known(draft, body)
+        if isinstance(known, Failure):
+            return Failure(known.failure())
+        if known is not None:
+            return await self._answered(known.unwrap(), wait)
+        with self._listening(draft.conversation_id) as reply:
             routed = await self._routed(draft, body)
             if isinstance(routed, Failure):
                 return Failure(routed.failure())
@@ -106,12 +100,41 @@ class Messages:
                 answer = await asyncio.wait_for(reply, wait)
             except TimeoutError:
                 return Failure(Timeout("reply", wait))
-        finally:
-            listeners.remove(listen)
-            if not listeners:
-                self.kernel.listeners.pop(draft.conversation_id, None)
         await self.kernel.journal.wait(self.kernel.journal.position)
         return Success(ExchangeView(document(routed.unwrap()[1]), document(answer)))
+
+    async def _answered(self, asked: AcceptedView, wait: float) -> Result[ExchangeView, SendError]:
+        """Find or await the reply to a message that was sent before."""
+        with self._listening(asked.conversation_id) as reply:
+            found = await self.histories.exchange(asked.conversation_id, asked.id)
+            if found is None:
+                return Failure(Conflict(f"message {asked.id} is not kept any more"))
+            message, answer = found
+            if answer is None:
+                try:
+                    answer = document(await asyncio.wait_for(reply, wait))
+                except TimeoutError:
+                    return Failure(Timeout("reply", wait))
+                await self.kernel.journal.wait(self.kernel.journal.position)
+        return Success(ExchangeView(message, answer))
+
+    @contextlib.contextmanager
+    def _listening(self, conversation_id: str) -> Iterator[asyncio.Future[FipaMessage]]:
+        """Listen for the first message to the API in a conversation that is no `agree`."""
+        reply: asyncio.Future[FipaMessage] = asyncio.get_running_loop().create_future()
+
+        def listen(message: FipaMessage) -> None:
+            if message.performative is not Performative.AGREE and not reply.done():
+                reply.set_result(message)
+
+        listeners = self.kernel.listeners.setdefault(conversation_id, [])
+        listeners.append(listen)
+        try:
+            yield reply
+        finally:
+            listeners.remove(listen)
+            if not listeners and self.kernel.listeners.get(conversation_id) is listeners:
+                del self.kernel.listeners[conversation_id]
 
     # Parsing and routing
 
@@ -196,7 +219,7 @@ def error_of(refused: Refused) -> Any:
     """Return the error that a refusal is outside."""
     if refused.admission:
         if refused.reason == "unknown-protocol":
-            return UnknownProtocol(refused.detail)
+            return UnknownProtocol(refused.receiver)
         return NotAdmitted(refused.reason, refused.detail)
     match refused.reason:
         case "agent_not_found":
@@ -210,7 +233,7 @@ def error_of(refused: Refused) -> Any:
         case "payload_too_large":
             return PayloadTooLarge("message", refused.size, refused.limit)
         case "rate_limited":
-            return Conflict(refused.detail)
+            return RateLimited(1.0)
         case _:
             return InvalidMessage(refused.detail)
 

@@ -110,7 +110,7 @@ class Scheduler:
             self.ready.append(cell)
         else:
             cell.queued = False
-            if not mailbox.queue:
+            if not mailbox.queue and not cell.open:
                 self.on_empty(cell)
 
     def _waits(self, cell: Cell, delivery: object) -> bool:
