@@ -27,7 +27,7 @@ C_FLAGS = (
     *("-Wl,--no-entry", "-Wl,--strip-all", "-Wl,-z,stack-size=16384"),
 )
 ASSEMBLYSCRIPT_FLAGS = (
-    *("--runtime", "minimal", "-Oz", "--noAssert", "--use", "abort="),
+    *("--runtime", "minimal", "-O3", "--noAssert", "--use", "abort="),
     *("--disable", "bulk-memory", "--disable", "sign-extension", "--disable", "nontrapping-f2i"),
 )
 

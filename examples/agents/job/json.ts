@@ -29,9 +29,15 @@ function after(json: string, from: i32): i32 {
   return json.length;
 }
 
+/** Does the string between two indices, quotes included, say `name`? */
+function says(json: string, from: i32, until: i32, name: string): bool {
+  if (until - from != name.length + 2) return false;
+  for (let i = 0; i < name.length; i++) if (json.charCodeAt(from + 1 + i) != name.charCodeAt(i)) return false;
+  return true;
+}
+
 /** The raw value of an object's member, strings with their quotes; "" when absent. */
 export function member(object: string, name: string): string {
-  const key = '"' + name + '"';
   let at = skip(object, 0) + 1;
   while (true) {
     const from = skip(object, at);
@@ -39,7 +45,7 @@ export function member(object: string, name: string): string {
     const until = after(object, from);
     const value = skip(object, skip(object, until) + 1);
     const end = after(object, value);
-    if (object.substring(from, until) == key) return object.substring(value, end);
+    if (says(object, from, until, name)) return object.substring(value, end);
     at = skip(object, end) + 1;
   }
 }
