@@ -76,17 +76,17 @@ class Scheduler:
         if guest is None or not cell.awake:
             cell.queued = False
             return
-        mark, handle = self.mark, guest.handle
+        mark, handle, queue = self.mark, guest.handle, mailbox.queue
         for _ in range(self.quantum):
             delivery = mailbox.pop()
             if cell.held and self._waits(cell, delivery):
-                if not mailbox.queue:
+                if not queue:
                     break
                 continue
             mark(delivery.serial)
             step.begin(delivery)
             self.handled += 1
-            began = kernel.clock.monotonic() if not self.handled & SAMPLE else 0.0
+            began = 0.0 if self.handled & SAMPLE else kernel.clock.monotonic()
             outcome = handle(delivery.wire)
             if outcome is SUSPENDED:
                 cell.awake = False
@@ -104,13 +104,13 @@ class Scheduler:
                 self._observe(cell, began)
             if fault is not None:
                 self.on_ended(cell, fault)
-            if not mailbox.queue or not cell.awake:
+            if not queue or not cell.awake:
                 break
-        if mailbox.queue and cell.awake:
+        if queue and cell.awake:
             self.ready.append(cell)
         else:
             cell.queued = False
-            if not mailbox.queue and not cell.open:
+            if not queue and not cell.open:
                 self.on_empty(cell)
 
     def _waits(self, cell: Cell, delivery: object) -> bool:
