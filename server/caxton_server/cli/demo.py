@@ -57,16 +57,18 @@ def demo(ctx: click.Context, file: str, data: Path | None, keep: bool, as_json: 
     from caxton_server.demo.runs import run
 
     instance = read_instance(file)
-    with _folder(data) as folder, _node(folder) as url:
+    with (
+        _folder(data) as folder,
+        _node(folder) as url,
+        contextlib.closing(Client(url)) as client,
+    ):
         click.echo(f"A node runs at {url}, its data is in {folder}.", err=True)
-        client = Client(url)
         with _progress(instance) as watcher:
             found = run(client, instance, watcher)
         if isinstance(found, Failure):
             error = found.failure()
             raise Stopped(Exit(getattr(error, "exit_code", Exit.FAILURE)), str(error))
         _show(found.unwrap(), as_json=as_json)
-        client.close()
         if keep:
             click.echo(f"The node stays at {url} until Ctrl-C.", err=True)
             _wait_for_signal()
