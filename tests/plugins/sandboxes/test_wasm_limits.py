@@ -171,17 +171,15 @@ def test_host_calls_are_counted_for_each_step(sandbox: WasmSandbox) -> None:
     assert [handled(guest) for _ in range(5)] == [None] * 5
 
 
-def test_a_flood_of_log_is_cut(sandbox: WasmSandbox) -> None:
-    """A line is cut at 8 KiB, and a step logs 64 KiB at most; the next step may log again."""
+def test_a_long_line_of_log_is_cut(sandbox: WasmSandbox) -> None:
+    """A line is cut at 8 KiB; how many a step may log is the host's to say, who counts what it drops."""
     host = Host()
     body = """(local $i i32) (local.set $i (i32.const 20))
       (loop (call $log (i32.const 9) (i32.const 0) (i32.const 60000))
         (br_if 0 (local.tee $i (i32.sub (local.get $i) (i32.const 1))))) (i32.const 0)"""
     guest = started(sandbox, module(body), host)
     assert handled(guest) is None
-    assert host.calls == [("log", 4, bytes(8192))] * 8
-    assert handled(guest) is None
-    assert len(host.calls) == 16
+    assert host.calls == [("log", 4, bytes(8192))] * 20
 
 
 def test_slow_host_calls_end_the_slice(sandbox: WasmSandbox) -> None:

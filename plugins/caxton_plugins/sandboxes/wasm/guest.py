@@ -55,7 +55,7 @@ class WasmGuest:
 
     __slots__ = (
         "_cpu_fuel", "_deadline", "_final_fuel", "_held", "_script", "_slice_fuel", "_started", "_time_limit",
-        "alive", "context", "entries", "future", "grows", "host", "host_calls", "inbox", "largest", "loaded", "logged",
+        "alive", "context", "entries", "future", "grows", "host", "host_calls", "inbox", "largest", "loaded",
         "memory", "place", "refusal", "room", "size", "slice_began", "slots", "slots_at", "throttled", "turn",
         "view",
     )  # fmt: skip
@@ -89,7 +89,7 @@ class WasmGuest:
         self.inbox = 0
         self.room = -1  # not even an empty message fits: there is no inbox
         # Host calls of the step and of the slice
-        self.host_calls = self.logged = 0
+        self.host_calls = 0
         self.slice_began = 0.0
         self.throttled = False
         self.slots, self.slots_at = NO_MEMORY, 0
