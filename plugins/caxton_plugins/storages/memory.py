@@ -3,7 +3,7 @@
 Rules:
 - Nothing survives the process; what is acknowledged is acknowledged as `memory`.
 - Retention is bounded: the oldest groups go, with their index entries, when their blobs exceed `retention` bytes
-  (256 MiB); so do the oldest rows of `events` beyond `event_rows` (100,000). Other tables hold what they are given.
+  (256 MiB); so do the oldest rows of the tables that grow with the traffic, beyond `most_rows` (20,000) in each.
 - `plugins.settings.memory.retention` changes the former.
 - One lock guards all; iterators copy what they need under it and yield outside.
 """
@@ -20,15 +20,17 @@ from struct import unpack
 from zlib import crc32
 
 from caxton_core.errors import Corrupt, InvalidSetting, StorageError, StorageFault
-from caxton_core.hookspecs import API, StorageKind, StorageOptions, hookimpl
+from caxton_core.hookspecs import StorageKind, StorageOptions, hookimpl
 from caxton_core.ports import TABLES, Durability, Group, IndexEntry, Row, Storage
 from caxton_core.units import ByteSize
 from returns.result import Failure, Result, Success
 
-caxton_api = API
+caxton_api = 1
 
 RETENTION = 256 * 1024 * 1024
-EVENT_ROWS = 100_000
+MOST_ROWS = 20_000
+GROWING = frozenset({"events", "conversations", "dead_letters", "client_ids"})
+"""Tables that grow with the traffic: of each the latest `MOST_ROWS` rows are kept."""
 _PAGE = 64
 
 
@@ -39,9 +41,9 @@ class MemoryStorage:
     blocks = False
     durability: Durability = "memory"
 
-    def __init__(self, *, retention: int = RETENTION, event_rows: int = EVENT_ROWS) -> None:
+    def __init__(self, *, retention: int = RETENTION, most_rows: int = MOST_ROWS) -> None:
         self._retention = retention
-        self._event_rows = event_rows
+        self._most_rows = most_rows
         self._lock = threading.Lock()
         self._groups: deque[Group] = deque()
         self._bytes = 0
@@ -88,10 +90,11 @@ class MemoryStorage:
         if row.key not in table:
             bisect.insort(keys, row.key)
         table[row.key] = row
-        if row.table == "events" and len(keys) > self._event_rows + self._event_rows // 16:
-            for key in keys[: len(keys) - self._event_rows]:
+        if row.table in GROWING and len(keys) > self._most_rows + self._most_rows // 16:
+            # In the order in which they came: keys that agents choose say nothing about age.
+            for key in list(islice(table, len(table) - self._most_rows)):
                 del table[key]
-            del keys[: len(keys) - self._event_rows]
+            keys[:] = sorted(table)
 
     def index(self, entries: Sequence[IndexEntry], upto: int) -> Result[None, StorageError]:
         """Keep index entries, and drop those that cover dropped groups only."""

@@ -17,7 +17,7 @@ from struct import unpack
 from typing import Any
 
 from caxton_core.errors import InvalidSetting, StorageError
-from caxton_core.hookspecs import API, StorageKind, StorageOptions, hookimpl
+from caxton_core.hookspecs import StorageKind, StorageOptions, hookimpl
 from caxton_core.ports import TABLES, Durability, Group, IndexEntry, Row, Storage
 from returns.result import Failure, Result, Success
 
@@ -33,7 +33,7 @@ from caxton_plugins.storages.statements import (
     to_row,
 )
 
-caxton_api = API
+caxton_api = 1
 
 _PAGE = 8
 """Groups fetched by one query."""

@@ -45,7 +45,7 @@ def test_a_group_larger_than_the_retention_is_kept() -> None:
 
 def test_the_oldest_events_go() -> None:
     """Events are bounded in number; other rows are not."""
-    storage = MemoryStorage(event_rows=16)
+    storage = MemoryStorage(most_rows=16)
     for number in range(40):
         rows = [Row("events", f"{number:03}", {}), Row("agents", f"{number:03}", {})]
         storage.append((), rows)

@@ -20,7 +20,7 @@ from caxton_plugins.sandboxes.wasm import known, modules
 from caxton_plugins.sandboxes.wasm.modules import Survey
 
 CPU_SECONDS: Final = 10
-WALL_SECONDS: Final = 30
+WALL_SECONDS: Final = 13
 MEMORY: Final = 1 << 30
 FILE: Final = 256 << 20
 NICENESS: Final = 10
