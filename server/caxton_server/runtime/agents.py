@@ -284,7 +284,7 @@ class Agents:
         def drained(_fault: Fault | None) -> None:
             self.discard(cell)
             if interrupted is not None:
-                cell.mailbox.push_front([interrupted])
+                cell.mailbox.push_front(interrupted)
             if cell.state not in _EMPTYING:
                 self._move(cell, "stop")
             done(None)
@@ -303,7 +303,7 @@ class Agents:
         interrupted = cell.running_delivery
         self.discard(cell)
         if interrupted is not None:
-            cell.mailbox.push_front([interrupted])
+            cell.mailbox.push_front(interrupted)
         cell.history = ()
 
         def started(fault: Fault | None) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from caxton_core.events import MessageDeadLettered
+from caxton_core.events import MessageDeadLettered, MessageRejected
 from caxton_core.messages import (
     ANSWERED_NEVER,
     Draft,
@@ -34,6 +34,13 @@ if TYPE_CHECKING:
     from caxton_server.runtime.kernel import Kernel
     from caxton_server.runtime.router import Refused
     from caxton_server.runtime.scheduler import Scheduler
+
+ASKS = frozenset({
+    Performative.REQUEST, Performative.REQUEST_WHEN, Performative.REQUEST_WHENEVER, Performative.QUERY_IF,
+    Performative.QUERY_REF, Performative.SUBSCRIBE, Performative.CANCEL,
+})  # fmt: skip
+"""Acts that want an answer even from the platform's own agents (fipa.md 4.2)."""
+DESCRIBED = 1_000
 
 
 class Ams:
@@ -74,54 +81,123 @@ class Ams:
         self.scheduler.wake(to)
         return Sent(kernel.serial, (to.handle,), message.conversation_id, message.id, wire)
 
-    def answer_refused(self, cell: Cell, why: Refused, draft: Draft) -> tuple[Sent, ...]:
+    def answer_refused(
+        self, cell: Cell, why: Refused, draft: Draft, *, response: bool
+    ) -> tuple[Sent, ...]:
         """Tell an agent that a message it could not be refused at once may not go out."""
         kernel = self.kernel
-        kernel.counters.rejections[why.reason] += 1
-        kernel.counters.refused[draft.performative] += 1
-        asked = cell.step.message
-        fields = msgspec.to_builtins(draft)
-        conversation = draft.conversation_id or (asked.conversation_id if asked is not None else "")
-        undelivered = {**fields, "sender": cell.address, "conversation_id": conversation}
+        kernel.count_refusal(cell, why, draft.performative)
+        undelivered = self._undelivered(cell, draft, cell.step.message if response else None)
         reason = "not-admitted" if why.admission else "undeliverable"
-        self.bury(undelivered, reason, f"{why.reason}: {why.detail}", why.receiver, 0)
-        if draft.performative in ANSWERED_NEVER:
+        detail = f"{why.reason}: {why.detail}"
+        self.bury(undelivered, reason, detail, why.receiver, 0)
+        conversation_id = undelivered.conversation_id
+        if why.admission:
+            self.conversations.publish(MessageRejected(undelivered.id, conversation_id, why.reason))
+        elif why.receiver:
+            self.conversations.fail(conversation_id, why.receiver)
+        if draft.performative in ANSWERED_NEVER or self._ends_there(undelivered):
             return ()
         act = Performative.NOT_UNDERSTOOD if why.admission else Performative.FAILURE
         content = {
             "reason": why.reason if why.admission else "undeliverable",
-            "detail": f"{why.reason}: {why.detail}",
+            "detail": detail,
             "act": draft.performative,
         }
         message = self.message(
-            cell, act, content, conversation_id=conversation, in_reply_to=draft.reply_with or draft.id,
-            protocol=draft.protocol or (asked.protocol if asked is not None else None),
+            cell, act, content, conversation_id=conversation_id,
+            in_reply_to=draft.reply_with or draft.id, protocol=undelivered.protocol,
         )  # fmt: skip
         sent = self.post(cell, message)
+        return () if sent is None else (sent,)
+
+    def _undelivered(self, cell: Cell, draft: Draft, asked: FipaMessage | None) -> FipaMessage:
+        """Complete a message that was never sent as far as it can be, for the dead letter."""
+        receiver, conversation_id = draft.receiver, draft.conversation_id or ""
+        protocol, in_reply_to = draft.protocol, draft.in_reply_to
+        if asked is not None:
+            if receiver is None:
+                receiver = asked.sender if asked.reply_to is None else asked.reply_to
+            conversation_id = conversation_id or asked.conversation_id
+            if conversation_id == asked.conversation_id:
+                protocol = protocol or asked.protocol
+                in_reply_to = in_reply_to or asked.reply_with or asked.id
+        return FipaMessage(
+            draft.performative, cell.address, receiver or [], draft.content, conversation_id,
+            draft.id or self.kernel.uuids.next(self.kernel.now), self.kernel.stamp, None, draft.language,
+            draft.encoding, draft.ontology, protocol, draft.reply_to, draft.reply_with, in_reply_to,
+            draft.reply_by, draft.extras,
+        )  # fmt: skip
+
+    def _ends_there(self, message: FipaMessage) -> bool:
+        """Tell whether a refused message was for the platform only, and neither asks it for anything nor goes on with it."""
+        names = [message.receiver] if isinstance(message.receiver, str) else message.receiver
+        return (
+            bool(names)
+            and all(type(self.kernel.find(name)) is PlatformAgent for name in names)
+            and message.performative not in ASKS
+            and self.conversations.get(message.conversation_id) is None
+        )
+
+    def decline(self, agent: PlatformAgent, message: FipaMessage) -> tuple[Sent, ...]:
+        """Answer what asks the AMS or the directory for something: they answer nothing yet, and nobody waits in vain.
+
+        A question that is itself an answer gets none, or an agent that asks back could go on for ever.
+        """
+        if message.in_reply_to is not None or message.performative in ANSWERED_NEVER:
+            return ()
+        if message.protocol is None and message.performative not in ASKS:
+            return ()
+        author = self.kernel.find(message.sender)
+        if author is None:
+            return ()
+        detail = f"{agent.address} does not answer {message.performative}"
+        answer = FipaMessage(
+            Performative.NOT_UNDERSTOOD, agent.address, author.address,
+            {"reason": "unsupported-function", "detail": detail},
+            message.conversation_id, self.kernel.uuids.next(self.kernel.now), self.kernel.stamp,
+            message.traceparent, protocol=message.protocol, in_reply_to=message.reply_with or message.id,
+        )  # fmt: skip
+        self.conversations.answer(answer)
+        sent = self.post(author, answer)
+        return () if sent is None else (sent,)
+
+    def miss(
+        self, author: Cell | PlatformAgent, message: FipaMessage, why: Refused
+    ) -> tuple[Sent, ...]:
+        """Close the leg of a receiver that could not be reached by a message that reached others, and say so."""
+        detail = f"{why.reason}: {why.detail}"
+        self.bury(message, "undeliverable", detail, why.receiver, 0)
+        if message.performative in ANSWERED_NEVER:
+            return ()
+        self.conversations.fail(message.conversation_id, why.receiver)
+        return self._failure(author, message, "undeliverable", detail)
+
+    def _failure(
+        self, to: Cell | PlatformAgent, message: FipaMessage, reason: str, detail: str
+    ) -> tuple[Sent, ...]:
+        failure = self.message(
+            to, Performative.FAILURE, {"reason": reason, "detail": detail},
+            conversation_id=message.conversation_id, protocol=message.protocol,
+            in_reply_to=message.reply_with or message.id, traceparent=message.traceparent,
+        )  # fmt: skip
+        sent = self.post(to, failure)
         return () if sent is None else (sent,)
 
     def bounce(self, cell: Cell, delivery: Delivery, reason: str, detail: str) -> tuple[Sent, ...]:
         """Give up on a delivery: keep a dead letter, close its leg, and tell its sender."""
         message = delivery.message
         self.bury(message, reason, detail, cell.address, delivery.attempt)
-        if message.protocol is not None:
-            self.conversations.fail(message.conversation_id, cell.address)
         if delivery.platform or message.performative in ANSWERED_NEVER:
             return ()
+        if message.protocol is not None:
+            self.conversations.fail(message.conversation_id, cell.address)
         sender = self.kernel.find(message.sender)
-        if sender is None:
-            return ()
-        failure = self.message(
-            sender, Performative.FAILURE, {"reason": reason, "detail": detail},
-            conversation_id=message.conversation_id, protocol=message.protocol,
-            in_reply_to=message.reply_with or message.id, traceparent=message.traceparent,
-        )  # fmt: skip
-        sent = self.post(sender, failure)
-        return () if sent is None else (sent,)
+        return () if sender is None else self._failure(sender, message, reason, detail)
 
     def bury(
         self,
-        message: FipaMessage | dict[str, Any],
+        message: FipaMessage,
         reason: str,
         detail: str,
         receiver: str,
@@ -132,7 +208,7 @@ class Ams:
         kernel.counters.dead_letters[reason] += 1
         letter = DeadLetterView(
             kernel.uuids.next(kernel.now), reason, detail,
-            message if isinstance(message, dict) else document(message), receiver, format_time(kernel.now), attempts,
+            document(message), receiver, format_time(kernel.now), attempts,
         )  # fmt: skip
         kernel.journal.put_row(
             Row(
@@ -142,12 +218,15 @@ class Ams:
                 msgspec.json.encode(letter),
             )
         )
-        self.conversations.publish(
-            MessageDeadLettered(str(letter.message.get("id", "")), receiver, reason)
-        )
+        self.conversations.publish(MessageDeadLettered(message.id, receiver, reason))
 
 
 def document(message: FipaMessage) -> dict[str, Any]:
-    """Return a message as the JSON object that stands for it outside."""
-    fields: dict[str, Any] = msgspec.json.decode(encode(message, "json"))
+    """Return a message as the JSON object that stands for it outside; content JSON can't hold is described in text."""
+    try:
+        wire = encode(message, "json")
+    except (OverflowError, ValueError, TypeError, RecursionError):
+        content = repr(message.content)[:DESCRIBED]
+        wire = encode(msgspec.structs.replace(message, content=content, extras=None), "json")
+    fields: dict[str, Any] = msgspec.json.decode(wire)
     return fields

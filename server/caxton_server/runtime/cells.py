@@ -27,11 +27,11 @@ class Cell:
     """One agent in this node.
 
     `awake`: it may be handed a message now. `queued`: it is in the ready queue, in its turn, or parked.
-    `parked`: its guest is in the middle of a call.
+    `parked`: its guest is in the middle of a call. `alarms`: the node's tickets for its `timers`.
     """
 
     __slots__ = (
-        "_allowed", "address", "awake", "calling", "codec", "conversation_limit", "created", "data", "data_size",
+        "_allowed", "address", "alarms", "awake", "calling", "codec", "conversation_limit", "created", "data", "data_size",
         "deliveries", "deployment", "detail", "fan_out", "faults", "fuel", "guest", "handle", "held", "history",
         "log_bytes_dropped", "logs", "mailbox", "manifest", "message_size", "messages_in", "messages_out", "module",
         "name",
@@ -58,6 +58,7 @@ class Cell:
         self.logs = LogBuffer()
         self.data: dict[bytes, bytes] = {}
         self.timers: dict[int, TimerSet] = {}
+        self.alarms: dict[int, int] = {}
         self.data_size = self.log_bytes_dropped = self.faults = self.fuel = 0
         self.messages_in = self.messages_out = self.restarts = self.revision = 0
         self.adopt(saved)
@@ -76,7 +77,7 @@ class Cell:
         self.deliveries = saved.manifest.deliveries
         self.send_all = "*" in saved.manifest.send_to
         self._allowed: dict[str, bool] = {}
-        self.mailbox.limit = limits.mailbox
+        self.mailbox.resize(limits.mailbox, message_size=limits.message_size)
 
     def enter(self, state: AgentState) -> None:
         """Be in a state; `open` says whether it takes messages of any kind from agents."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from caxton_core.conversations import (
+    Admission,
     Conversation,
     Protocol,
     Rejection,
@@ -27,7 +28,7 @@ from caxton_core.conversations import (
     state,
 )  # fmt: skip
 from caxton_core.events import ConversationAwarded, ConversationEnded, ConversationStarted, Event
-from caxton_core.messages import Draft, format_time
+from caxton_core.messages import Draft, FipaMessage, format_time
 from caxton_core.ports import Row
 from caxton_core.views import ConversationView, LegView
 
@@ -54,7 +55,7 @@ class Conversations:
         self.closed: OrderedDict[str, Conversation] = OrderedDict()
         self.per_agent: Counter[str] = Counter()
         self.per_protocol: Counter[str] = Counter()
-        self.armed: dict[str, int] = {}
+        self.armed: dict[str, tuple[int, int]] = {}
         self.listeners: dict[str, list[Callable[[Conversation], None]]] = {}
         self.lifetimes: dict[str, int] = {}
         self.results: dict[str, tuple[str | None, object]] = {}
@@ -77,12 +78,12 @@ class Conversations:
         message_id: str,
         in_reply_to: str | None,
         due: int | None,
+        reply_to: str | list[str] | None,
         step: Step | None,
-    ) -> tuple[Conversation, tuple[str, ...], tuple[str, ...]] | Refused:
+    ) -> Admission | Refused:
         """Ask the engine about a message; a conversation that its timers moved is committed at once."""
         kernel = self.kernel
         addresses = tuple([target.address for target in targets])
-        reply_to = draft.reply_to
         if reply_to is None:
             answers_to: tuple[str, ...] = ()
         else:
@@ -154,7 +155,7 @@ class Conversations:
             if moved is not None and self.open.get(moved.id) is before:
                 self.commit(moved, before)
             return Refused(NOT_LEGAL, verdict.reason, verdict.detail, admission=True)
-        return verdict.conversation, verdict.receivers, verdict.awarded
+        return verdict
 
     def commit(
         self, after: Conversation, before: Conversation | None, awarded: tuple[str, ...] = ()
@@ -175,8 +176,10 @@ class Conversations:
         if after.open_legs:
             self.open[conversation_id] = after
             due = after.next_deadline
-            if due is not None and self.armed.get(conversation_id, due + 1) > due:
-                self._arm(conversation_id, due)
+            if due is not None:
+                armed = self.armed.get(conversation_id)
+                if armed is None or armed[0] > due:
+                    self._arm(conversation_id, due)
         else:
             self._close(after)
         if conversation_id in self.listeners:
@@ -192,7 +195,7 @@ class Conversations:
     def _close(self, conversation: Conversation) -> None:
         """Keep a terminal conversation among the closed, and tell of its end."""
         self.open.pop(conversation.id, None)
-        self.armed.pop(conversation.id, None)
+        self._disarm(conversation.id)
         self.lifetimes.pop(conversation.id, None)
         self.closed[conversation.id] = conversation
         if len(self.closed) > CLOSED_KEPT:
@@ -210,8 +213,14 @@ class Conversations:
         self.results.pop(conversation.id, None)
 
     def _arm(self, conversation_id: str, due: int) -> None:
-        self.armed[conversation_id] = due
-        self.timers.at(due + 1, lambda now: self._deadline(conversation_id, now))
+        self._disarm(conversation_id)
+        ticket = self.timers.at(due + 1, lambda now: self._deadline(conversation_id, now))
+        self.armed[conversation_id] = due, ticket
+
+    def _disarm(self, conversation_id: str) -> None:
+        armed = self.armed.pop(conversation_id, None)
+        if armed is not None:
+            self.timers.cancel(armed[1])
 
     def _deadline(self, conversation_id: str, now: int) -> None:
         """Fire what is due in one conversation; a deadline is passed one millisecond after it."""
@@ -233,6 +242,19 @@ class Conversations:
         after = fail_leg(self.protocols[before.protocol], before, participant, now=self.kernel.now)
         if after is not before:
             self.commit(after, before)
+
+    def answer(self, message: FipaMessage) -> None:
+        """Make the move that an agent of the platform makes with its answer, if it is part of a conversation."""
+        before = self.open.get(message.conversation_id)
+        if before is None or message.sender not in before.legs:
+            return
+        verdict = admit(
+            self.protocols[before.protocol], before, performative=message.performative, sender=message.sender,
+            message_id=message.id, in_reply_to=message.in_reply_to, now=self.kernel.now,
+        )  # fmt: skip
+        moved = verdict.conversation
+        if moved is not None:
+            self.commit(moved, before)
 
     def restore(self, conversation: Conversation) -> None:
         """Take a value from the journal, without judging or publishing anything."""

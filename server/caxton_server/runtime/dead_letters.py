@@ -18,7 +18,6 @@ from caxton_core.ports import Row
 from caxton_core.views import AcceptedView, DeadLetterView, Page
 from returns.result import Failure, Result, Success
 
-from caxton_server.runtime import records
 from caxton_server.runtime.messages import error_of
 from caxton_server.runtime.router import Refused
 
@@ -96,9 +95,8 @@ class DeadLetters:
         planned = self.router.plan(author, draft)
         if isinstance(planned, Refused):
             return Failure(error_of(planned))
-        kernel.journal.append(records.Routed(kernel.now, self.performer.deliver(planned)))
+        self.performer.dispatch(planned)
         kernel.journal.put_row(Row("dead_letters", letter_id, {}, deleted=True))
-        self.performer.scheduler.on_wake()
         await kernel.journal.wait(kernel.journal.position)
         message = planned.message
         return Success(AcceptedView(message.id, message.conversation_id, self.storage.durability))

@@ -11,18 +11,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from caxton_core.errors import InvalidMessage
-from caxton_core.messages import (
-    Draft,
-    Performative,
-    parse_answer,
-)  # fmt: skip
+from caxton_core.messages import Draft, parse_answer
 from caxton_core.ports import Fault
 
 from caxton_server.runtime import records
+from caxton_server.runtime.alarms import Alarms
 from caxton_server.runtime.kernel import PlatformAgent
 from caxton_server.runtime.mailboxes import Delivery
 from caxton_server.runtime.records import Sent
-from caxton_server.runtime.router import Planned, Refused
+from caxton_server.runtime.router import NOT_A_MESSAGE, Planned, Refused
 
 if TYPE_CHECKING:
     from caxton_core.conversations import Conversation
@@ -50,6 +47,8 @@ class Performer:
     ) -> None:
         self.kernel, self.router, self.conversations = kernel, router, conversations
         self.timers, self.ams = timers, ams
+        self.alarms = Alarms(kernel, timers, ams)
+        self.after: list[Sent] = []
 
     # Steps
 
@@ -57,6 +56,7 @@ class Performer:
         """Commit the current step of an agent; a fault when its response is no message, and then nothing happened."""
         step = cell.step
         delivery = step.delivery
+        sent: tuple[Sent, ...] | Fault
         draft: Draft | None = None
         if response is not None:
             if len(response) > cell.message_size:
@@ -73,22 +73,30 @@ class Performer:
             ):
                 return None
         if delivery is None:
-            self._record(cell, 0, "", "", self._send_all(cell, draft, parked=parked))
+            sent = self._send_all(cell, None, parked=parked)
+            assert not isinstance(sent, Fault)
+            self._record(cell, 0, "", "", sent)
             return None
         message = delivery.message
-        sent: tuple[Sent, ...]
         if draft is None and not step.dirty:
             sent = ()
         else:
             sent = self._send_all(cell, draft, parked=parked)
+            if isinstance(sent, Fault):
+                return sent
         self._record(cell, delivery.serial, message.conversation_id, message.id, sent)
         processed = self.kernel.counters.handled
         processed[message.performative] = processed.get(message.performative, 0) + 1
         cell.messages_in += 1
         return None
 
-    def _send_all(self, cell: Cell, draft: Draft | None, *, parked: bool) -> tuple[Sent, ...]:
-        """Deliver what a step sent and then its response; answer what may not be delivered."""
+    def _send_all(
+        self, cell: Cell, draft: Draft | None, *, parked: bool
+    ) -> tuple[Sent, ...] | Fault:
+        """Deliver what a step sent and then its response; answer what may not be delivered.
+
+        A response of which the router can make no message is a fault, and then nothing was delivered.
+        """
         step = cell.step
         verdict: Planned | Refused | None = None
         handled = step.message
@@ -96,20 +104,25 @@ class Performer:
             verdict = self.router.plan(cell, draft, parent=handled, answers=handled, step=step)
             if not isinstance(verdict, Refused):
                 cell.messages_out += 1
-                return (self.deliver(verdict),)
+                only = self.deliver(verdict)
+                return (only, *self._rest()) if self.after else (only,)
         refused = self._judge_again(cell) if parked and step.planned else []
         planned = step.planned
         if draft is not None:
             if verdict is None:
                 verdict = self.router.plan(cell, draft, parent=handled, answers=handled, step=step)
             if isinstance(verdict, Refused):
+                if verdict.result == NOT_A_MESSAGE:
+                    return Fault("bad-response", verdict.detail)
                 refused.append((verdict, draft))
             else:
                 planned = [*planned, verdict]
         sent = tuple([self.deliver(item) for item in planned])
         cell.messages_out += len(sent)
+        if self.after:
+            sent += self._rest()
         for why, what in refused:
-            sent += self.ams.answer_refused(cell, why, what)
+            sent += self.ams.answer_refused(cell, why, what, response=what is draft)
         return sent
 
     def _record(
@@ -117,7 +130,7 @@ class Performer:
     ) -> None:
         """Keep what a step wrote, and append its record."""
         step = cell.step
-        kept = self._keep(cell) if step.dirty else None
+        kept = self._keep(cell) if step.wrote else None
         self.kernel.journal.append(
             records.Step(cell.handle, step.now, serial, conversation, message, sent, kept)
         )
@@ -166,19 +179,34 @@ class Performer:
             for target, (messages, size) in rooms.items()
         )
 
+    def dispatch(self, planned: Planned) -> None:
+        """Deliver and record a message that no step sent."""
+        sent = self.deliver(planned)
+        for each in (sent, *self._rest()):
+            self.kernel.journal.append(records.Routed(self.kernel.now, each))
+        self.scheduler.on_wake()
+
+    def _rest(self) -> tuple[Sent, ...]:
+        """Take what the platform said to the messages just delivered."""
+        after, self.after = tuple(self.after), []
+        return after
+
     def deliver(self, planned: Planned) -> Sent:
-        """Hand a judged message to its receivers."""
+        """Hand a judged message to its receivers; what the platform says to it is in `after`."""
         kernel = self.kernel
         message, wires, now = planned.message, planned.wires, kernel.now
         first = serial = kernel.serial + 1
         handles = []
         wire = b""
+        unserved: PlatformAgent | None = None
         for target in planned.targets:
             wire = wires[target.codec]
             handles.append(target.handle)
             if type(target) is PlatformAgent:
                 if target is kernel.api:
                     kernel.told(message)
+                else:
+                    unserved = target
             else:
                 mailbox = target.mailbox
                 mailbox.queue.append(Delivery(serial, message, wire, False, now))
@@ -193,9 +221,14 @@ class Performer:
         routed[message.performative] = routed.get(message.performative, 0) + len(handles)
         if planned.conversation is not None:
             self.conversations.commit(planned.conversation, planned.before, planned.awarded)
+        if unserved is not None:
+            self.after += self.ams.decline(unserved, message)
+        for why in planned.missed:
+            author = kernel.find(message.sender)
+            self.after += self.ams.miss(author or kernel.api, message, why)
         return Sent(first, tuple(handles), message.conversation_id, message.id, wire)
 
-    def _keep(self, cell: Cell) -> records.Effects | None:
+    def _keep(self, cell: Cell) -> records.Effects:
         """Apply what a step wrote to durable state and timers."""
         step = cell.step
         for key, value in step.state.items():
@@ -205,34 +238,14 @@ class Performer:
                 cell.data[key] = value
         cell.data_size += step.state_size
         for cancelled in step.cancelled:
-            cell.timers.pop(cancelled, None)
+            self.alarms.cancel(cell, cancelled)
         timers = tuple([timer for timer in step.timers.values() if timer.due >= 0])
         cell.next_timer += len(step.timers)
         for timer in timers:
-            self.arm(cell, timer)
-        if not (step.state or timers or step.cancelled or step.seed):
-            return None
-        return records.Effects(step.state, timers, tuple(step.cancelled), step.seed)
-
-    # Timers of agents
-
-    def arm(self, cell: Cell, timer: records.TimerSet) -> None:
-        """Start a timer of an agent."""
-        cell.timers[timer.id] = timer
-        self.timers.at(timer.due, lambda _now: self._ring(cell, timer))
-
-    def _ring(self, cell: Cell, timer: records.TimerSet) -> None:
-        """Deliver a timer that is still wanted."""
-        if cell.timers.get(timer.id) is not timer or self.kernel.cells.get(cell.handle) is not cell:
-            return
-        del cell.timers[timer.id]
-        content, encoding = _text(timer.payload)
-        message = self.ams.message(
-            cell, Performative.INFORM, content, ontology="caxton-timer", encoding=encoding
-        )
-        sent = self.ams.post(cell, message)
-        if sent is not None:
-            self.kernel.journal.append(records.Routed(self.kernel.now, sent, timer.id))
+            self.alarms.arm(cell, timer)
+        # Ids that were given and taken back count: none is given twice, not even after a restart.
+        dropped = [timer.id for timer in step.timers.values() if timer.due < 0]
+        return records.Effects(step.state, timers, (*step.cancelled, *dropped), step.seed)
 
     # Failures
 
@@ -242,7 +255,7 @@ class Performer:
         delivery = step.delivery
         cell.faults += 1
         if fault.reason == "trap":
-            kernel.counters.traps[fault.detail[:40]] += 1
+            kernel.count_trap(fault.detail)
         if delivery is None:
             return
         sent: tuple[Sent, ...] = ()
@@ -271,6 +284,7 @@ class Performer:
         """Try a delivery again after a while; later ones of its sender and conversation wait behind it."""
         key = (delivery.message.sender, delivery.message.conversation_id)
         cell.held[key] = [delivery]
+        cell.mailbox.keep(delivery)
         wait = min(RETRY_FIRST_MS << (delivery.attempt - 2), RETRY_LONGEST_MS)
         self.timers.at(self.kernel.now + wait, lambda _now: self.release(cell, key))
 
@@ -278,7 +292,7 @@ class Performer:
         """Put held deliveries back at the head of the mailbox."""
         held = cell.held.pop(key, None)
         if held:
-            cell.mailbox.push_front(held)
+            cell.mailbox.give_back(held)
             self.scheduler.wake(cell)
 
     def clear(self, cell: Cell, reason: str, detail: str) -> None:
@@ -291,13 +305,3 @@ class Performer:
         for delivery in sorted(deliveries, key=lambda each: each.serial):
             sent += self.ams.bounce(cell, delivery, reason, detail)
         self.kernel.journal.append(records.Cleared(self.kernel.now, int(cell.handle), sent))
-
-
-def _text(payload: bytes) -> tuple[str, str | None]:
-    """Return a timer's payload as text, or as base64 when it is no UTF-8."""
-    import base64
-
-    try:
-        return payload.decode(), None
-    except UnicodeDecodeError:
-        return base64.b64encode(payload).decode(), "base64"

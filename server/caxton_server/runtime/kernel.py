@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, final
 
 from caxton_core.ids import UuidSource
-from caxton_core.messages import FipaMessage, format_time
+from caxton_core.messages import FipaMessage, Performative, format_time
 from caxton_core.nesting import Codec
 
 if TYPE_CHECKING:
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
     from caxton_server.runtime.cells import Cell
     from caxton_server.runtime.journal import Journal
+    from caxton_server.runtime.router import Refused
 
+MOST_TRAPS = 30
+WARN = 3
 PLATFORM_AGENTS = ("ams", "df", "api")
 
 
@@ -108,6 +111,21 @@ class Kernel:
         """Return a new, unsampled W3C trace context."""
         block = self.entropy(24).hex()
         return f"00-{block[:32]}-{block[32:]}-00"
+
+    def count_trap(self, detail: str) -> None:
+        """Count a trap under its text, or under `other` once there are as many texts as a metric may have labels."""
+        traps, text = self.counters.traps, detail[:40]
+        traps[text if text in traps or len(traps) < MOST_TRAPS else "other"] += 1
+
+    def count_refusal(self, author: Cell | PlatformAgent, why: Refused, act: Performative) -> None:
+        """Count a message that may not be sent; a move that is not admitted is also a line in its author's log."""
+        counters = self.counters
+        counters.rejections[why.reason] += 1
+        counters.refused[act] += 1
+        if why.admission and type(author) is not PlatformAgent:
+            author.logs.write(
+                self.now, WARN, f"{act} not admitted: {why.reason}: {why.detail}".encode()
+            )
 
     def told(self, message: FipaMessage) -> None:
         """Tell whoever waits on this conversation that the API agent received a message."""

@@ -2,13 +2,14 @@
 
 Rules:
 - A mailbox is bounded in messages and in bytes; what does not fit is refused, never dropped.
+- What waits outside the queue to be handed out again (`keep`) goes on counting.
 - Messages from the platform have an allowance of their own, as large, so that a full mailbox still learns of failures.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import msgspec
 from caxton_core.messages import FipaMessage
@@ -43,13 +44,17 @@ class Mailbox:
 
     def __init__(self, limit: int, *, message_size: int) -> None:
         self.queue: deque[Delivery] = deque()
-        self.limit = limit
-        self.bytes_limit = max(limit * BYTES_PER_MESSAGE, message_size)
+        self.resize(limit, message_size=message_size)
         self.count = self.bytes = 0
         self.platform_count = self.platform_bytes = 0
 
     def __len__(self) -> int:
-        return len(self.queue)
+        return self.count + self.platform_count
+
+    def resize(self, limit: int, *, message_size: int) -> None:
+        """Change the bounds; what is in it stays."""
+        self.limit = limit
+        self.bytes_limit = max(limit * BYTES_PER_MESSAGE, message_size)
 
     def has_room(self, size: int, *, messages: int = 1) -> bool:
         """Tell whether agents may add `messages` with `size` bytes in all."""
@@ -62,6 +67,10 @@ class Mailbox:
     def push(self, delivery: Delivery) -> None:
         """Add a delivery that was found to have room."""
         self.queue.append(delivery)
+        self.keep(delivery)
+
+    def keep(self, delivery: Delivery) -> None:
+        """Count a delivery that waits outside the queue, until `give_back`."""
         if delivery.platform:
             self.platform_count += 1
             self.platform_bytes += len(delivery.wire)
@@ -69,11 +78,14 @@ class Mailbox:
             self.count += 1
             self.bytes += len(delivery.wire)
 
-    def push_front(self, deliveries: Iterable[Delivery]) -> None:
-        """Put deliveries back at the head, keeping their order; they had room before."""
-        for delivery in reversed(list(deliveries)):
-            self.push(delivery)
-            self.queue.rotate(1)
+    def give_back(self, deliveries: Sequence[Delivery]) -> None:
+        """Put deliveries that were kept at the head of the queue, in their order."""
+        self.queue.extendleft(reversed(deliveries))
+
+    def push_front(self, delivery: Delivery) -> None:
+        """Put a delivery back at the head; it had room before."""
+        self.queue.appendleft(delivery)
+        self.keep(delivery)
 
     def pop(self) -> Delivery:
         """Take the oldest delivery."""
@@ -87,7 +99,7 @@ class Mailbox:
         return delivery
 
     def clear(self) -> list[Delivery]:
-        """Take everything."""
+        """Take everything out of the queue, and count nothing any more."""
         taken = list(self.queue)
         self.queue.clear()
         self.count = self.bytes = self.platform_count = self.platform_bytes = 0

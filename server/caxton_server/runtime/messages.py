@@ -35,7 +35,6 @@ from caxton_core.ports import Row
 from caxton_core.views import AcceptedView, ExchangeView
 from returns.result import Failure, Result, Success
 
-from caxton_server.runtime import records
 from caxton_server.runtime.ams import document
 from caxton_server.runtime.router import Refused
 
@@ -208,10 +207,9 @@ class Messages:
         kernel.tick()
         planned = self.router.plan(kernel.api, draft)
         if isinstance(planned, Refused):
-            kernel.counters.rejections[planned.reason] += 1
+            kernel.count_refusal(kernel.api, planned, draft.performative)
             return Failure(error_of(planned))
-        kernel.journal.append(records.Routed(kernel.now, self.performer.deliver(planned)))
-        self.performer.scheduler.on_wake()
+        self.performer.dispatch(planned)
         return Success(planned.message)
 
 

@@ -94,6 +94,7 @@ class Recovery:
                             agent.data[key] = value
                     for timer in effects.cancelled:
                         agent.timers.pop(timer, None)
+                        agent.next_timer = max(agent.next_timer, timer + 1)
                     for set_ in effects.timers:
                         agent.timers[set_.id] = set_
                         agent.next_timer = max(agent.next_timer, set_.id + 1)
@@ -147,7 +148,7 @@ class Recovery:
             cell.next_timer = max(cell.next_timer, pending.next_timer)
             self._fill(cell, pending, interrupted)
             for timer in pending.timers.values():
-                self.performer.arm(cell, timer)
+                self.performer.alarms.arm(cell, timer)
             if cell.state in (AgentState.RUNNING, AgentState.DRAINING, AgentState.SUSPENDED):
                 to_start.append(cell)
         self.conversations.rearm()

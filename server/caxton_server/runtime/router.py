@@ -45,7 +45,10 @@ class Refused(msgspec.Struct, frozen=True, gc=False):
 
 
 class Planned(msgspec.Struct, frozen=True, gc=False):
-    """A message that may be sent: to whom, in which form, and the conversation after it."""
+    """A message that may be sent: to whom, in which form, and the conversation after it.
+
+    `missed`: receivers in the conversation that it can't reach; their legs fail (fipa.md 4.1).
+    """
 
     message: FipaMessage
     wires: dict[Codec, bytes]
@@ -55,6 +58,7 @@ class Planned(msgspec.Struct, frozen=True, gc=False):
     conversation: Conversation | None = None
     awarded: tuple[str, ...] = ()
     draft: Draft | None = None
+    missed: tuple[Refused, ...] = ()
 
 
 NOT_A_MESSAGE: Final = -1
@@ -74,6 +78,12 @@ _OUTSIDE: Final = Refused(
     "unknown-conversation",
     "this act answers something, and names no open conversation",
     admission=True,
+)
+
+_NO_CONVERSATION_ID: Final = Refused(
+    NOT_A_MESSAGE,
+    "invalid_message",
+    f"conversation_id is not printable text of 1 to {ConversationId.LONGEST} characters",
 )
 
 
@@ -111,7 +121,7 @@ class Router:
             if language is None:
                 language = answers.language
             if conversation_id is None or conversation_id == answers.conversation_id:
-                conversation_id = answers.conversation_id
+                conversation_id = answers.conversation_id or None
                 if protocol is None:
                     protocol = answers.protocol
                 if in_reply_to is None:
@@ -137,14 +147,22 @@ class Router:
             reply_by = format_time(due)
         before = after = None
         awarded: tuple[str, ...] = ()
+        missed: tuple[Refused, ...] = ()
+        reply_to = draft.reply_to
+        if reply_to is not None:
+            reply_to = self._addresses(reply_to)
         message_id = draft.id
         if message_id is None:
             message_id = kernel.uuids.next(now)
         elif isinstance(MessageId.parse(message_id), Failure):
             return Refused(NOT_A_MESSAGE, "invalid_message", f"id {message_id[:40]!r} is no UUID")
         if conversation_id is not None:
-            if draft.conversation_id is not None and len(conversation_id) > ConversationId.LONGEST:
-                return Refused(NOT_A_MESSAGE, "invalid_message", "conversation_id is too long")
+            if draft.conversation_id is not None and (
+                not conversation_id
+                or len(conversation_id) > ConversationId.LONGEST
+                or not conversation_id.isprintable()
+            ):
+                return _NO_CONVERSATION_ID
             conversations = self.conversations
             if step is not None and step.conversations:
                 before = step.conversations.get(conversation_id)
@@ -163,28 +181,27 @@ class Router:
                 message_id,
                 in_reply_to,
                 due,
+                reply_to,
                 step,
             )
             if isinstance(verdict, Refused):
                 return verdict
-            after, addresses, awarded = verdict
+            after, addresses, awarded = verdict.conversation, verdict.receivers, verdict.awarded
             conversation_id, protocol = after.id, after.protocol
             if len(addresses) != len(targets) or receiver is None:
-                named = self._targets(list(addresses))
-                if isinstance(named, Refused):
-                    return named
-                targets = named
+                targets, missed = self._parties(addresses)
         elif draft.performative in PROTOCOL_ONLY:
             return _OUTSIDE
         elif conversation_id is None:
             conversation_id = kernel.uuids.next(now)
         if not targets:
-            return Refused(
-                NOT_A_MESSAGE, "invalid_message", "Object missing required field `receiver`"
+            return (
+                missed[0]
+                if missed
+                else Refused(
+                    NOT_A_MESSAGE, "invalid_message", "Object missing required field `receiver`"
+                )
             )
-        reply_to = draft.reply_to
-        if reply_to is not None:
-            reply_to = self._addresses(reply_to)
         if parent is not None:
             traceparent = parent.traceparent
         elif type(author) is PlatformAgent and draft.traceparent is not None:
@@ -198,7 +215,9 @@ class Router:
             language, draft.encoding, ontology, protocol, reply_to, draft.reply_with, in_reply_to, reply_by,
             draft.extras,
         )  # fmt: skip
-        return self._room(author, message, targets, step, before, after, awarded, draft, answers)
+        return self._room(
+            author, message, targets, step, before, after, awarded, draft, answers, missed
+        )
 
     def _targets(
         self, receiver: str | list[str] | None
@@ -221,6 +240,17 @@ class Router:
             found[target.address] = target
         return tuple(found.values())
 
+    def _parties(
+        self, addresses: tuple[str, ...]
+    ) -> tuple[tuple[Cell | PlatformAgent, ...], tuple[Refused, ...]]:
+        """Find the parties of a conversation, and those that are gone."""
+        found = {address: self.kernel.find(address) for address in addresses}
+        gone = [address for address, target in found.items() if target is None]
+        return (
+            tuple([target for target in found.values() if target is not None]),
+            tuple([Refused(NO_RECEIVER, "agent_not_found", name, name) for name in gone]),
+        )
+
     def _addresses(self, names: str | list[str]) -> str | list[str]:
         """Complete names to addresses; an unknown one stays as it is."""
         if type(names) is str:
@@ -239,12 +269,15 @@ class Router:
         awarded: tuple[str, ...],
         draft: Draft,
         answers: FipaMessage | None,
+        missed: tuple[Refused, ...],
     ) -> Planned | Refused:
         """Encode the message and see that everybody named may have it and has room for it."""
         wires: dict[Codec, bytes] = {}
         opens = after is not None and before is None
         planned = step is not None and step.planned
         size = 0
+        # In a conversation delivery can fail for one of several receivers; the others get the message all the same.
+        several = after is not None and len(targets) + len(missed) > 1
         for target in targets:
             codec: Codec = target.codec
             wire = wires.get(codec)
@@ -261,12 +294,16 @@ class Router:
             if type(target) is PlatformAgent:
                 continue
             if not target.open and not target.accepts(after, opens=opens):
-                return Refused(
+                refused = Refused(
                     NO_RECEIVER,
                     "not_running",
                     f"{target.address} is {target.state}",
                     target.address,
                 )
+                if several:
+                    missed += (refused,)
+                    continue
+                return refused
             if (
                 type(author) is not PlatformAgent
                 and not author.send_all
@@ -287,17 +324,26 @@ class Router:
             if (planned or not target.mailbox.has_room(size)) and not self._fits(
                 target, size, step
             ):
-                return Refused(
+                refused = Refused(
                     MAILBOX_FULL,
                     "mailbox_full",
                     f"the mailbox of {target.address} is full",
                     target.address,
                 )
+                if several:
+                    missed += (refused,)
+                    continue
+                return refused
         if step is not None and step.fan_out + len(targets) > step.cell.fan_out:
             return Refused(
                 OVER_RATE, "rate_limited", f"more than {step.cell.fan_out} messages in one step"
             )
-        return Planned(message, wires, targets, size, before, after, awarded, draft)
+        if missed:
+            names = {refused.receiver for refused in missed}
+            targets = tuple([target for target in targets if target.address not in names])
+            if not targets:
+                return missed[0]
+        return Planned(message, wires, targets, size, before, after, awarded, draft, missed)
 
     @staticmethod
     def _fits(target: Cell, size: int, step: Step | None) -> bool:

@@ -119,6 +119,7 @@ class Scheduler:
         held = cell.held.get((message.sender, message.conversation_id))
         if held is None:
             return False
+        cell.mailbox.keep(delivery)  # type: ignore[arg-type]  # a Delivery
         held.append(delivery)  # type: ignore[arg-type]  # a Delivery
         return True
 

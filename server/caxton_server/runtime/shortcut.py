@@ -52,6 +52,7 @@ class Shortcut:
             or draft.reply_to is not None
             or not cell.send_all
             or draft.performative in PROTOCOL_ONLY
+            or not conversation_id
             or conversation_id in self.open
             or conversation_id in self.closed
         ):

@@ -40,17 +40,18 @@ class Step:
         "conversations",
         "delivery",
         "dirty",
+        "drawn",
         "fan_out",
         "kernel",
         "log_bytes",
         "now",
-        "offset",
         "planned",
         "router",
         "seed",
         "state",
         "state_size",
         "timers",
+        "wrote",
     )
 
     def __init__(self, kernel: Kernel, router: Router, cell: Cell) -> None:
@@ -60,7 +61,7 @@ class Step:
         self._reset()
 
     def _reset(self) -> None:
-        self.dirty = False
+        self.dirty = self.wrote = False
         self.planned: list[Planned] = []
         self.fan_out = 0
         self.conversations: dict[str, Conversation] = {}
@@ -69,7 +70,7 @@ class Step:
         self.timers: dict[int, TimerSet] = {}
         self.cancelled: list[int] = []
         self.seed: bytes | None = None
-        self.offset = self.log_bytes = 0
+        self.drawn = self.log_bytes = 0
 
     def begin(self, delivery: Delivery | None) -> None:
         """Start a step with nothing written."""
@@ -95,7 +96,7 @@ class Step:
             return NOT_A_MESSAGE
         planned = self.router.plan(self.cell, draft, parent=self.message, step=self)
         if isinstance(planned, Refused):
-            self.kernel.counters.rejections[planned.reason] += 1
+            self.kernel.count_refusal(self.cell, planned, draft.performative)
             return planned.result
         self.planned.append(planned)
         self.fan_out += len(planned.targets)
@@ -117,12 +118,12 @@ class Step:
         return self.now
 
     def random(self, size: int) -> bytes:
-        """Return the next bytes of a stream that the step's seed, kept in its record, determines."""
-        self.dirty = True
+        """Return bytes that the step's seed, kept in its record, and the number of this call determine."""
+        self.dirty = self.wrote = True
         if self.seed is None:
             self.seed = self.kernel.entropy(16)
-        start, self.offset = self.offset, self.offset + size
-        return hashlib.shake_128(self.seed).digest(self.offset)[start:]
+        self.drawn += 1
+        return hashlib.shake_128(self.seed + self.drawn.to_bytes(4, "little")).digest(size)
 
     def state_get(self, key: bytes) -> bytes | None:
         """Return a durable value; see `ports.Host`."""
@@ -137,7 +138,7 @@ class Step:
         change = len(key) + len(value) - self._stored_size(key)
         if change > 0 and self.cell.data_size + self.state_size + change > self.cell.state_quota:
             return -1
-        self.dirty = True
+        self.dirty = self.wrote = True
         self.state_size += change
         self.state[key] = value
         return 0
@@ -146,7 +147,7 @@ class Step:
         """Remove a durable value."""
         if self.state_get(key) is None:
             return -1
-        self.dirty = True
+        self.dirty = self.wrote = True
         self.state_size -= self._stored_size(key)
         self.state[key] = None
         return 0
@@ -162,7 +163,7 @@ class Step:
             return -1
         if len(payload) > TIMER_BYTES or not 0 <= delay_ms <= MAX_DELAY_MS:
             return -1
-        self.dirty = True
+        self.dirty = self.wrote = True
         timer = self.cell.next_timer + len(self.timers)
         if timer > 0x7FFF_FFFF:
             return -1
@@ -179,6 +180,6 @@ class Step:
             return 0
         if timer not in self.cell.timers or timer in self.cancelled:
             return -1
-        self.dirty = True
+        self.dirty = self.wrote = True
         self.cancelled.append(timer)
         return 0
