@@ -59,7 +59,9 @@ def commands(
     command: click.Command, name: str, parent: click.Context | None
 ) -> Iterator[tuple[str, click.Command, click.Context]]:
     """Walk a tree of commands, each with its full name."""
-    context = click.Context(command, info_name=name.rsplit(" ", 1)[-1], parent=parent)
+    # With its settings: click keeps the help option it makes for the first context of a command.
+    settings: dict[str, Any] = command.context_settings
+    context = click.Context(command, info_name=name.rsplit(" ", 1)[-1], parent=parent, **settings)
     yield name, command, context
     if isinstance(command, click.Group):
         for word in command.list_commands(context):
