@@ -334,7 +334,9 @@ class Router:
                     missed += (refused,)
                     continue
                 return refused
-        if step is not None and step.fan_out + len(targets) > step.cell.fan_out:
+        # The response is one more than what a step may send: who has said much must still be able to answer.
+        sent = 0 if step is None or answers is not None else step.fan_out
+        if step is not None and sent + len(targets) > step.cell.fan_out:
             return Refused(
                 OVER_RATE, "rate_limited", f"more than {step.cell.fan_out} messages in one step"
             )
