@@ -1,7 +1,7 @@
 """The node's agents: their lifecycle, their instances, and what happens when one dies.
 
 Rules:
-- Every change of state goes through the table in `caxton_core.agents` and is journalled here, in `_move`.
+- Every change of state goes through the table in `caxton_core.agents` and is journalled here, in `move`.
 - After a fatal fault the instance is discarded and never used again; while it waits to be started anew the agent
   counts as running and its mailbox fills.
 - Entering `failed` or `stopped` answers the mailbox with failures.
@@ -34,6 +34,7 @@ from returns.result import Failure, Result, Success
 
 from caxton_server.runtime.cells import Cell
 from caxton_server.runtime.records import AgentRemoved, AgentSaved, VersionSaved
+from caxton_server.runtime.scheduler import DROPPED
 from caxton_server.runtime.steps import Step
 
 if TYPE_CHECKING:
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from caxton_server.runtime.scheduler import Scheduler
     from caxton_server.runtime.timers import Timers
 
-VERSIONS_KEPT = 20
 _EMPTYING = (AgentState.FAILED, AgentState.STOPPED)
 
 
@@ -71,7 +71,7 @@ class Agents:
             sandboxes,
         )
         self.reserved: set[str] = set()
-        scheduler.on_ended = self._ended
+        scheduler.on_ended = self.ended
         scheduler.on_empty = self.settle_drain
         conversations.on_quiet = self._quiet
 
@@ -99,10 +99,13 @@ class Agents:
         )  # fmt: skip
 
     def remove(self, cell: Cell) -> None:
-        """Forget an agent; its mailbox is answered, its handle never used again."""
-        self.discard(cell)
+        """Forget an agent; its mailbox and the message it handles are answered, its handle never used again."""
+        self.interrupt(cell)
         if cell.state not in _EMPTYING:
+            # What is answered to itself must not go into the mailbox that is being emptied.
+            cell.enter(AgentState.STOPPED)
             self.performer.clear(cell, "undeliverable", f"{cell.address} was removed")
+        self.performer.alarms.silence(cell)
         self.kernel.remove(cell)
         self.kernel.journal.append(AgentRemoved(self.kernel.now, int(cell.handle)))
         self.kernel.journal.put_row(Row("agents", str(int(cell.handle)), {}, deleted=True))
@@ -130,56 +133,30 @@ class Agents:
         self.kernel.tick()
         cell.step.begin(None)
         assert cell.guest is not None
+        self.scheduler.mark(0)
         self.scheduler.call(cell, cell.guest.start(msgspec.json.encode(cell.manifest.config)), done)
 
     def try_out(self, cell: Cell, done: Callable[[Fault | None], None]) -> None:
-        """Start an instance of a version that nobody knows yet."""
-        self.kernel.journal.append(cell.saved(self.kernel.now))
+        """Start an instance of a version that nobody knows yet; an agent's first one is known once it has started."""
+        first = int(cell.handle) not in self.kernel.cells
+        if first:
+            self.kernel.journal.append(cell.saved(self.kernel.now))
 
         def started(fault: Fault | None) -> None:
-            if fault is not None:
+            if fault is not None and fault is not DROPPED:
                 self.discard(cell)
+            elif fault is None and first:
+                # At once: whoever got a message from its start may answer in the next turn.
+                self._admit(cell)
             done(fault)
 
         self.launch(cell, started)
 
-    def admit(self, cell: Cell) -> None:
-        """Make a started agent known."""
+    def _admit(self, cell: Cell) -> None:
+        """Make an agent known that has started."""
         self.kernel.add(cell)
-        self._move(cell, "start")
-        self._awaken(cell)
-
-    def successor(
-        self, cell: Cell, manifest: Manifest, digest: ModuleDigest, deployment: str, *, sandbox: str
-    ) -> Cell:
-        """Make the next version of an agent, sharing its durable state and timers, to be started beside it."""
-        version = VersionSaved(manifest.version, digest, deployment, self.kernel.now)
-        saved = msgspec.structs.replace(
-            cell.saved(self.kernel.now), manifest=manifest, module=digest, deployment=deployment,
-            versions=(*cell.versions, version)[-VERSIONS_KEPT:],
-        )  # fmt: skip
-        candidate = self.create(saved, sandbox=sandbox)
-        candidate.data, candidate.data_size, candidate.timers = (
-            cell.data,
-            cell.data_size,
-            cell.timers,
-        )
-        return candidate
-
-    def replace(self, cell: Cell, candidate: Cell) -> None:
-        """Exchange an agent's instance for that of its next version, between two steps."""
-        self.discard(cell)
-        step, guest = candidate.step, candidate.guest
-        cell.adopt(candidate.saved(self.kernel.now))
-        cell.sandbox, cell.data_size = candidate.sandbox, candidate.data_size
-        cell.step, cell.guest, step.cell = step, guest, cell
-        candidate.guest = None
-        if cell.state in _EMPTYING:
-            self._move(cell, "restart")
-        else:
-            cell.revision += 1
-            self.save(cell)
-        self._awaken(cell)
+        self.move(cell, "start")
+        self.awaken(cell)
 
     def revive(self, cell: Cell) -> None:
         """Start an agent again that counts as running."""
@@ -189,14 +166,14 @@ class Agents:
             return
 
         def started(fault: Fault | None) -> None:
-            if fault is not None:
+            if fault is None:
+                self.awaken(cell)
+            elif fault is not DROPPED:
                 self._died(cell, fault)
-                return
-            self._awaken(cell)
 
         self.launch(cell, started)
 
-    def _awaken(self, cell: Cell) -> None:
+    def awaken(self, cell: Cell) -> None:
         cell.started = True
         cell.awake = cell.may_run
         self.scheduler.wake(cell)
@@ -204,7 +181,7 @@ class Agents:
 
     # Dying
 
-    def _ended(self, cell: Cell, fault: Fault | None) -> None:
+    def ended(self, cell: Cell, fault: Fault | None) -> None:
         if fault is not None and fault.reason in FATAL_REASONS:
             self._died(cell, fault)
 
@@ -242,7 +219,7 @@ class Agents:
     def give_up(self, cell: Cell, fault: Fault) -> None:
         """Fail an agent that cannot be started at all."""
         self.discard(cell)
-        self._move(cell, "fail", detail=f"{fault.reason}: {fault.detail}")
+        self.move(cell, "fail", detail=f"{fault.reason}: {fault.detail}")
 
     # What operators ask for
 
@@ -258,60 +235,76 @@ class Agents:
             case "stop":
                 self._stop(cell, done)
             case "drain":
-                self._move(cell, "drain")
+                self.move(cell, "drain")
                 self.settle_drain(cell)
                 done(None)
             case "suspend":
-                self._move(cell, "suspend")
+                self.move(cell, "suspend")
                 cell.awake = False
                 done(None)
             case "resume":
-                self._move(cell, "resume")
+                self.move(cell, "resume")
                 if cell.guest is None:
                     self.revive(cell)
                 else:
-                    cell.awake = cell.may_run
+                    cell.awake = cell.may_run and not cell.parked
                     self.scheduler.wake(cell)
                 done(None)
             case _:
                 self._restart(cell, verb, done)
         return None
 
-    def _stop(self, cell: Cell, done: Callable[[Fault | None], None]) -> None:
-        """Make the guest's last call, then discard it; a call it is in is dropped and its message answered."""
-        interrupted = cell.running_delivery
-
-        def drained(_fault: Fault | None) -> None:
-            self.discard(cell)
-            if interrupted is not None:
-                cell.mailbox.push_front(interrupted)
-            if cell.state not in _EMPTYING:
-                self._move(cell, "stop")
-            done(None)
-
-        if cell.guest is None or not cell.started or interrupted is not None:
-            drained(None)
-            return
-        self.scheduler.drop(cell)
-        cell.awake = False
-        self.kernel.tick()
-        cell.step.begin(None)
-        self.scheduler.call(cell, cell.guest.drain(), drained)
-
-    def _restart(self, cell: Cell, verb: str, done: Callable[[Fault | None], None]) -> None:
-        """Replace the instance by a fresh one; the message it was handling is handled again."""
+    def interrupt(self, cell: Cell) -> None:
+        """Discard an instance; a message it was in the middle of goes back to the head of the mailbox."""
         interrupted = cell.running_delivery
         self.discard(cell)
         if interrupted is not None:
             cell.mailbox.push_front(interrupted)
+
+    def _stop(self, cell: Cell, done: Callable[[Fault | None], None]) -> None:
+        """Make the guest's last call, then discard it; a call it is in is dropped and its message answered."""
+
+        def drained(fault: Fault | None) -> None:
+            if fault is DROPPED:
+                done(DROPPED)
+                return
+            self.interrupt(cell)
+            if cell.state not in _EMPTYING:
+                self.move(cell, "stop")
+            done(None)
+
+        if cell.stopping is not None:
+            cell.stopping.append(done)
+            return
+        if cell.guest is None or not cell.started or cell.parked:
+            drained(None)
+            return
+        self.scheduler.drop(cell)
+        cell.awake = False
+        cell.stopping = waiting = [done]
+
+        def all_done(fault: Fault | None) -> None:
+            cell.stopping = None
+            for each in waiting:
+                each(fault)
+
+        done = all_done
+        self.kernel.tick()
+        cell.step.begin(None)
+        self.scheduler.mark(0)
+        self.scheduler.call(cell, cell.guest.drain(), drained)
+
+    def _restart(self, cell: Cell, verb: str, done: Callable[[Fault | None], None]) -> None:
+        """Replace the instance by a fresh one; the message it was handling is handled again."""
+        self.interrupt(cell)
         cell.history = ()
 
         def started(fault: Fault | None) -> None:
-            if fault is not None:
+            if fault is None:
+                self.move(cell, verb)
+                self.awaken(cell)
+            elif fault is not DROPPED:
                 self.give_up(cell, fault)
-            else:
-                self._move(cell, verb)
-                self._awaken(cell)
             done(fault)
 
         self.launch(cell, started)
@@ -331,7 +324,7 @@ class Agents:
 
     # State
 
-    def _move(self, cell: Cell, event: str, *, detail: str = "") -> None:
+    def move(self, cell: Cell, event: str, *, detail: str = "") -> None:
         """Follow a row of the table and record it."""
         cell.enter(AGENT.fire(cell.state, event).unwrap())
         cell.detail = detail

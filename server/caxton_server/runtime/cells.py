@@ -27,17 +27,18 @@ class Cell:
     """One agent in this node.
 
     `awake`: it may be handed a message now. `queued`: it is in the ready queue, in its turn, or parked.
-    `parked`: its guest is in the middle of a call. `alarms`: the node's tickets for its `timers`.
+    `parked`: its guest is in the middle of a call. `answer`: what a call that is no delivery returned; `stopping`: who
+    waits for its last call. `alarms`: the node's tickets for its `timers`.
     """
 
     __slots__ = (
-        "_allowed", "address", "alarms", "awake", "calling", "codec", "conversation_limit", "created", "data", "data_size",
+        "_allowed", "address", "alarms", "answer", "awake", "calling", "codec", "conversation_limit", "created", "data", "data_size",
         "deliveries", "deployment", "detail", "fan_out", "faults", "fuel", "guest", "handle", "held", "history",
         "log_bytes_dropped", "logs", "mailbox", "manifest", "message_size", "messages_in", "messages_out", "module",
         "name",
         "next_timer",
         "open", "parked", "queued", "restarts", "revision", "sandbox", "send_all", "started", "state",
-        "state_quota", "step", "timers", "versions",
+        "state_quota", "step", "stopping", "timers", "versions",
     )  # fmt: skip
 
     step: Step
@@ -53,6 +54,8 @@ class Cell:
         self.guest: Guest | None = None
         self.awake = self.queued = self.parked = self.started = False
         self.calling: Callable[[Fault | None], None] | None = None
+        self.answer: bytes | None = None
+        self.stopping: list[Callable[[Fault | None], None]] | None = None
         self.held: dict[tuple[str, str], list[Delivery]] = {}
         self.history: History = ()
         self.logs = LogBuffer()

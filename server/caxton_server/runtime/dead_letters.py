@@ -41,6 +41,7 @@ class DeadLetters:
             performer,
         )
         self.storage = kernel.journal.storage
+        self._under_way: set[str] = set()
 
     async def list(self, *, limit: int, cursor: str | None) -> Page[DeadLetterView]:
         """Return a page, oldest first."""
@@ -66,9 +67,21 @@ class DeadLetters:
 
     async def redrive(self, letter_id: str) -> Result[AcceptedView, Any]:
         """Send a dead letter again, to the receiver that did not get it."""
-        letter = await self._show(letter_id)
-        if letter is None:
+        if letter_id in self._under_way:
             return Failure(NotFound("dead letter", letter_id))
+        self._under_way.add(letter_id)
+        try:
+            letter = await self._show(letter_id)
+            if letter is None:
+                return Failure(NotFound("dead letter", letter_id))
+            sent = self._send(letter)
+            if isinstance(sent, Success):
+                await self.kernel.journal.wait(self.kernel.journal.position)
+            return sent
+        finally:
+            self._under_way.discard(letter_id)
+
+    def _send(self, letter: DeadLetterView) -> Result[AcceptedView, Any]:
         kernel = self.kernel
         kernel.tick()
         fields = {
@@ -96,7 +109,6 @@ class DeadLetters:
         if isinstance(planned, Refused):
             return Failure(error_of(planned))
         self.performer.dispatch(planned)
-        kernel.journal.put_row(Row("dead_letters", letter_id, {}, deleted=True))
-        await kernel.journal.wait(kernel.journal.position)
+        kernel.journal.put_row(Row("dead_letters", letter.id, {}, deleted=True))
         message = planned.message
         return Success(AcceptedView(message.id, message.conversation_id, self.storage.durability))

@@ -27,6 +27,7 @@ from caxton_core.deployments import (
 from caxton_core.effects import Advance, Promote, RolloutEffect, StartVersion
 from caxton_core.errors import (
     AgentExists,
+    Conflict,
     FieldError,
     InvalidManifest,
     InvalidModule,
@@ -43,6 +44,7 @@ from caxton_core.resources import Manifest, nearest
 from caxton_core.views import DeploymentView, Page
 from returns.result import Failure, Result, Success
 
+from caxton_server.runtime import handovers
 from caxton_server.runtime.cells import Cell
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ SWAP_MS = 2
 
 DeployError: TypeAlias = (
     AgentExists
+    | Conflict
     | InvalidManifest
     | InvalidModule
     | LimitExceeded
@@ -111,6 +114,8 @@ class Deployments:
             manifest.name in kernel.directory or manifest.name in self.agents.reserved
         ):
             return Failure(AgentExists(manifest.name))
+        if manifest.name in self.agents.reserved:
+            return Failure(Conflict(f"another deployment of {manifest.name} is under way"))
         self.agents.reserved.add(manifest.name)
         try:
             sandbox = self.modules.sandbox_of(manifest.profile)
@@ -165,8 +170,8 @@ class Deployments:
         if cell is None:
             candidate = self.agents.new(manifest, digest, deployment_id, sandbox=sandbox)
         else:
-            candidate = self.agents.successor(
-                cell, manifest, digest, deployment_id, sandbox=sandbox
+            candidate = handovers.successor(
+                self.agents, cell, manifest, digest, deployment_id, sandbox=sandbox
             )
         deployment: Deployment[DeploymentState] = Deployment(
             id=deployment_id, agent=candidate.handle, version=manifest.version, module=digest,
@@ -215,14 +220,20 @@ class Deployments:
                 if fault is None:
                     await self._observe(rollout, VersionStarted())
                 else:
-                    rollout.failure = StartFailed(rollout.manifest.name, fault.reason, fault.detail)
-                    await self._observe(rollout, VersionFailed(fault.reason, fault.detail))
+                    await self._failed(rollout, fault)
             case Promote():
-                await self._promote(rollout)
-                await self._observe(rollout, Promoted())
+                fault = await self._promote(rollout)
+                if fault is None:
+                    await self._observe(rollout, Promoted())
+                else:
+                    await self._failed(rollout, fault)
             case _:
                 # With one instance per agent the traffic moves, and the version before ends, in `_promote`.
                 pass
+
+    async def _failed(self, rollout: Rollout, fault: Fault) -> None:
+        rollout.failure = StartFailed(rollout.manifest.name, fault.reason, fault.detail)
+        await self._observe(rollout, VersionFailed(fault.reason, fault.detail))
 
     async def _start(self, rollout: Rollout) -> Fault | None:
         """Start the new version's instance, for at most ten seconds."""
@@ -238,17 +249,21 @@ class Deployments:
             self.agents.discard(candidate)
             return Fault("time", f"it was not started within {START_SECONDS:g} s")
 
-    async def _promote(self, rollout: Rollout) -> None:
+    async def _promote(self, rollout: Rollout) -> Fault | None:
         """Make the started instance the agent's own."""
         candidate = rollout.candidate
         assert candidate is not None
         if rollout.cell is None:
-            self.agents.admit(candidate)
             rollout.cell = candidate
-            return
+            return None
         while rollout.cell.parked:  # noqa: ASYNC110 - a step ends inside the kernel, which knows no asyncio
             await asyncio.sleep(SWAP_MS / 1000)
-        self.agents.replace(rollout.cell, candidate)
+        ended: asyncio.Future[Fault | None] = asyncio.get_running_loop().create_future()
+        handovers.hand_over(
+            self.agents, rollout.cell, candidate,
+            lambda fault: None if ended.done() else ended.set_result(fault),
+        )  # fmt: skip
+        return await ended
 
     # Rows
 

@@ -180,6 +180,9 @@ class Initiators:
     async def start(self, spec: ConversationSpec) -> Result[ConversationView, Problem]:
         """Open a conversation; with `wait`, return when it has ended."""
         kernel = self.kernel
+        behind = self.messages.behind()
+        if behind is not None:
+            return Failure(behind)
         kernel.tick()
         conversation_id = kernel.uuids.next(kernel.now)
         selection = selection_of(spec)
@@ -276,6 +279,9 @@ class Initiators:
 
     async def cancel(self, conversation_id: str) -> Result[ConversationView, Problem]:
         """Send a cancel to every participant whose leg is open."""
+        behind = self.messages.behind()
+        if behind is not None:
+            return Failure(behind)
         conversation = self.conversations.open.get(conversation_id)
         if conversation is None:
             shown = await self.show(conversation_id)

@@ -9,6 +9,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from caxton_server.runtime.kernel import Kernel
     from caxton_server.runtime.scheduler import Scheduler
     from caxton_server.runtime.timers import Timers
+
+_log = logging.getLogger(__name__)
 
 WORK_SECONDS = 0.002
 CONGESTED_SECONDS = 0.005
@@ -39,6 +42,8 @@ class Loop:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
+        self.failed = ""
+        """The bug that ended the loop, if one did."""
         self._draining_until: float | None = None
         scheduler.on_wake = self._wake.set
         timers.on_change = self._wake.set
@@ -57,6 +62,15 @@ class Loop:
             self._task = None
 
     async def _run(self) -> None:
+        try:
+            await self._work()
+        except Exception as error:
+            # A bug. Nothing runs any more: readiness says so, and whoever stops the node sees it raised.
+            self.failed = f"{type(error).__name__}: {error}"
+            _log.critical("the kernel's loop ended", exc_info=error)
+            raise
+
+    async def _work(self) -> None:
         scheduler, timers, journal, kernel = (
             self.scheduler,
             self.timers,

@@ -9,10 +9,11 @@ Rules:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
-from caxton_core.messages import FipaMessage
+from caxton_core.messages import FipaMessage, encode
+from caxton_core.nesting import Codec
 
 BYTES_PER_MESSAGE = 4096
 """A mailbox of n messages holds n times this many bytes."""
@@ -98,9 +99,26 @@ class Mailbox:
             self.bytes -= len(delivery.wire)
         return delivery
 
+    def recode(self, codec: Codec, held: Iterable[list[Delivery]]) -> None:
+        """Encode everything anew; what a codec has no form for stays as it is."""
+        recoded = [_recoded(delivery, codec) for delivery in self.clear()]
+        for deliveries in held:
+            deliveries[:] = [_recoded(delivery, codec) for delivery in deliveries]
+            for delivery in deliveries:
+                self.keep(delivery)
+        for delivery in recoded:
+            self.push(delivery)
+
     def clear(self) -> list[Delivery]:
         """Take everything out of the queue, and count nothing any more."""
         taken = list(self.queue)
         self.queue.clear()
         self.count = self.bytes = self.platform_count = self.platform_bytes = 0
         return taken
+
+
+def _recoded(delivery: Delivery, codec: Codec) -> Delivery:
+    try:
+        return msgspec.structs.replace(delivery, wire=encode(delivery.message, codec))
+    except (OverflowError, ValueError, TypeError, RecursionError):
+        return delivery

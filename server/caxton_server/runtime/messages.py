@@ -175,14 +175,9 @@ class Messages:
         self, draft: Draft, body: bytes
     ) -> Result[tuple[AcceptedView, FipaMessage], SendError]:
         journal = self.kernel.journal
-        if journal.congested:
-            if isinstance(journal.failing, StorageFull):
-                return Failure(journal.failing)
-            return Failure(
-                StorageUnavailable(
-                    str(journal.failing or "the storage is behind; retry in a second")
-                )
-            )
+        behind = self.behind()
+        if behind is not None:
+            return Failure(behind)
         routed = self.route(draft)
         if isinstance(routed, Failure):
             return Failure(routed.failure())
@@ -200,6 +195,17 @@ class Messages:
             journal.put_row(Row("client_ids", draft.id, columns, msgspec.json.encode(known)))
         await journal.wait(journal.position)
         return Success((answer, message))
+
+    def behind(self) -> StorageFull | StorageUnavailable | None:
+        """Return why nothing new may begin: too much is uncommitted."""
+        journal = self.kernel.journal
+        if not journal.congested:
+            return None
+        if isinstance(journal.failing, StorageFull):
+            return journal.failing
+        return StorageUnavailable(
+            str(journal.failing or "the storage is behind; retry in a second")
+        )
 
     def route(self, draft: Draft) -> Result[FipaMessage, SendError]:
         """Judge and deliver a message of the API agent, in one go."""

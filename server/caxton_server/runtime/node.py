@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from caxton_core import __version__
 from caxton_core.errors import (
     AgentNotFound,
+    Conflict,
     ConversationNotFound,
     InvalidTransition,
     NotFound,
@@ -49,6 +50,7 @@ from caxton_server.runtime.assembly import Runtime
 from caxton_server.runtime.cells import Cell
 from caxton_server.runtime.initiators import ConversationSpec
 from caxton_server.runtime.samples import NodeSample
+from caxton_server.runtime.scheduler import DROPPED
 
 if TYPE_CHECKING:
     from caxton_core.resources import Manifest
@@ -70,7 +72,8 @@ class Node(Runtime):
         counts: dict[str, int] = {}
         for cell in self.kernel.cells.values() if self.running else ():
             counts[cell.state] = counts.get(cell.state, 0) + 1
-        status = "ok" if self.running and self.kernel.journal.failing is None else "degraded"
+        healthy = self.running and self.kernel.journal.failing is None and not self.loop.failed
+        status = "ok" if healthy else "degraded"
         uptime = round(self.clock.monotonic() - self.started_at, 3)
         return HealthView(
             status, __version__, self.platform, uptime, counts, self.storage.durability
@@ -86,7 +89,7 @@ class Node(Runtime):
         )
         congested = self.kernel.journal.congested
         return [
-            CheckView("node", ok=True), storage,
+            CheckView("node", ok=not self.loop.failed, detail=self.loop.failed), storage,
             CheckView("journal", ok=not congested, detail="too much is uncommitted" if congested else ""),
         ]  # fmt: skip
 
@@ -194,6 +197,8 @@ class Node(Runtime):
             return Failure(refused)
         fault = await done
         await self.kernel.journal.wait(self.kernel.journal.position)
+        if fault is DROPPED:
+            return Failure(Conflict(f"{verb} {cell.name}: {fault.detail}"))
         if fault is not None:
             return Failure(StartFailed(cell.name, fault.reason, fault.detail))
         return Success(listings.agent_view(cell))

@@ -23,6 +23,7 @@ from caxton_server.runtime.records import (
     AgentSaved,
     Charged,
     Cleared,
+    Effects,
     Record,
     Routed,
     Sent,
@@ -135,6 +136,7 @@ class Recovery:
         An agent that was still being deployed when the node died never was.
         """
         to_start: list[Cell] = []
+        poisoned: list[tuple[Cell, Delivery]] = []
         for saved in self.saved.values():
             if saved.state in (AgentState.LOADED, AgentState.UNLOADED):
                 self.kernel.journal.append(AgentRemoved(self.kernel.now, saved.id))
@@ -146,39 +148,43 @@ class Recovery:
             cell.data = pending.data
             cell.data_size = sum(len(key) + len(value) for key, value in pending.data.items())
             cell.next_timer = max(cell.next_timer, pending.next_timer)
-            self._fill(cell, pending, interrupted)
+            poisoned += self._fill(cell, pending, interrupted)
             for timer in pending.timers.values():
                 self.performer.alarms.arm(cell, timer)
             if cell.state in (AgentState.RUNNING, AgentState.DRAINING, AgentState.SUSPENDED):
                 to_start.append(cell)
         self.conversations.rearm()
+        # Only now, with everything queued before it, can their senders be told.
+        for cell, delivery in poisoned:
+            self._poisoned(cell, delivery)
         return to_start
 
-    def _fill(self, cell: Cell, pending: Pending, interrupted: int) -> None:
+    def _fill(self, cell: Cell, pending: Pending, interrupted: int) -> list[tuple[Cell, Delivery]]:
+        """Queue what an agent has not handled, but for a message that has killed the node too often."""
+        poisoned: list[tuple[Cell, Delivery]] = []
         decoded: dict[str, Delivery] = {}
         for serial, (sent, time, attempt) in sorted(pending.deliveries.items()):
             known = decoded.get(sent.message)
             message = decode(sent.wire) if known is None else known.message
             wire = encode(message, cell.codec)
-            platform = message.sender == self.kernel.ams.address
+            platform = message.sender in (self.kernel.ams.address, self.kernel.df.address)
             delivery = Delivery(serial, message, wire, platform, time, attempt)
             decoded[sent.message] = delivery
             if serial == interrupted:
-                if attempt >= ATTEMPTS:
-                    self._poisoned(cell, delivery)
+                if attempt >= max(ATTEMPTS, cell.deliveries):
+                    poisoned.append((cell, delivery))
                     continue
                 delivery = msgspec.structs.replace(delivery, attempt=attempt + 1)
                 self.kernel.journal.append(
                     Charged(self.kernel.now, int(cell.handle), serial, attempt + 1)
                 )
             cell.mailbox.push(delivery)
+        return poisoned
 
     def _poisoned(self, cell: Cell, delivery: Delivery) -> None:
         """Give up on a message that was running at every one of the last crashes."""
-        cell.step.begin(delivery)
-        sent = self.performer.ams.bounce(
-            cell, delivery, "crash", f"the node died {ATTEMPTS} times while handling it"
-        )
+        detail = f"the node died while handling it, at attempt {delivery.attempt}"
+        sent = self.performer.ams.bounce(cell, delivery, "crash", detail)
         message = delivery.message
         self.kernel.journal.append(
             Step(
@@ -188,5 +194,6 @@ class Recovery:
                 message.conversation_id,
                 message.id,
                 sent,
+                Effects(fault="crash", detail=detail),
             )
         )

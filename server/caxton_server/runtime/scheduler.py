@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from caxton_server.runtime.effects import Performer
     from caxton_server.runtime.kernel import Kernel
 
+DROPPED = Fault("dropped", "another command came in between")
+"""What ends a call that somebody else has ended: its guest is gone, and nothing is to be done about it."""
 TURNS_PER_SLICE = 2
 LOOK_EVERY = 0x7
 """The clock is read once in eight turns."""
@@ -142,6 +144,8 @@ class Scheduler:
             self.on_wake()
         else:
             self._settle(cell, outcome)
+            if self.ready:
+                self.on_wake()
 
     def resume(self, cell: Cell) -> None:
         """Give a parked guest one more slice."""
@@ -162,7 +166,9 @@ class Scheduler:
         if isinstance(outcome, Fault):
             fault: Fault | None = outcome
         else:
-            response = outcome if isinstance(outcome, bytes) and cell.calling is None else None
+            response = outcome if isinstance(outcome, bytes) else None
+            if cell.calling is not None:
+                cell.answer, response = response, None
             fault = self.performer.succeed(cell, response, parked=True)
         if fault is not None:
             self.performer.fail(cell, fault)
@@ -179,10 +185,12 @@ class Scheduler:
             self.on_empty(cell)
 
     def drop(self, cell: Cell) -> None:
-        """Forget an agent's place in the queues, and its running call."""
+        """Forget an agent's place in the queues, and its running call; who waits for that is told `DROPPED`."""
         if cell in self.parked:
             self.parked.remove(cell)
         if cell in self.ready:
             self.ready.remove(cell)
         cell.queued = cell.parked = False
-        cell.calling = None
+        calling, cell.calling = cell.calling, None
+        if calling is not None:
+            calling(DROPPED)
