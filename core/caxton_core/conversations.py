@@ -30,6 +30,7 @@ from caxton_core.conversations_ams import admit_ams
 from caxton_core.conversations_cancels import answer_cancel
 from caxton_core.conversations_initiators import admit_initiator
 from caxton_core.conversations_outcomes import (
+    ending,
     general_outcome,
     leg_outcome,
     leg_state,
@@ -66,7 +67,7 @@ from caxton_core.conversations_verdicts import (
 
 __all__ = [
     "LIMIT", "OUTCOMES", "Admission", "Cancel", "Conversation", "Floor", "Leg", "Phase", "Protocol", "Reason",
-    "Rejection", "admit", "fail_leg", "fire_timers", "general_outcome", "judge_unopened", "leg_outcome",
+    "Rejection", "admit", "ending", "fail_leg", "fire_timers", "general_outcome", "judge_unopened", "leg_outcome",
     "leg_state", "open_conversation", "outcome", "phase", "state",
 ]  # fmt: skip
 

@@ -24,7 +24,7 @@ from caxton_core.conversations_values import (
     Phase,
 )
 
-__all__ = ["general_outcome", "leg_outcome", "leg_state", "outcome", "phase", "state"]
+__all__ = ["ending", "general_outcome", "leg_outcome", "leg_state", "outcome", "phase", "state"]
 
 _ALONE: Final[Mapping[str, Ending]] = {
     "done": (COMPLETED, "success"),
@@ -53,7 +53,8 @@ def general_outcome(closed: Iterable[str]) -> Ending:
     return next(_ALONE[name] for name in _PRECEDENCE if name in present)
 
 
-def _ending(protocol: Protocol, conversation: Conversation) -> Ending:
+def ending(protocol: Protocol, conversation: Conversation) -> Ending:
+    """Name the terminal state and the outcome of a conversation that has ended."""
     floor = conversation.floor
     if floor is not None and floor.result:
         return COMPLETED, floor.result
@@ -65,7 +66,7 @@ def _ending(protocol: Protocol, conversation: Conversation) -> Ending:
 def state(protocol: Protocol, conversation: Conversation) -> str:
     """Name the conversation's state: of its least advanced open leg, or the terminal one."""
     if not conversation.open_legs:
-        return _ending(protocol, conversation)[0]
+        return ending(protocol, conversation)[0]
     going = [
         leg.state
         for leg in conversation.legs.values()
@@ -80,14 +81,14 @@ def state(protocol: Protocol, conversation: Conversation) -> str:
 
 def outcome(protocol: Protocol, conversation: Conversation) -> str | None:
     """Name the outcome, None while the conversation goes on."""
-    return None if conversation.open_legs else _ending(protocol, conversation)[1]
+    return None if conversation.open_legs else ending(protocol, conversation)[1]
 
 
 def phase(protocol: Protocol, conversation: Conversation) -> Phase:
     """Name the coarse phase: in-progress, or the terminal state (before the opener it is `initiated`)."""
     if conversation.open_legs:
         return "in-progress"
-    return cast(Phase, _ending(protocol, conversation)[0])
+    return cast(Phase, ending(protocol, conversation)[0])
 
 
 def leg_state(conversation: Conversation, participant: str) -> str:

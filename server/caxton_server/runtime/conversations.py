@@ -18,13 +18,12 @@ from caxton_core.conversations import (
     Protocol,
     Rejection,
     admit,
+    ending,
     fail_leg,
     fire_timers,
     leg_outcome,
     leg_state,
     open_conversation,
-    outcome,
-    phase,
     state,
 )  # fmt: skip
 from caxton_core.events import ConversationAwarded, ConversationEnded, ConversationStarted, Event
@@ -201,15 +200,24 @@ class Conversations:
         if len(self.closed) > CLOSED_KEPT:
             self.closed.popitem(last=False)
         self._count(conversation, -1)
-        protocol = self.protocols[conversation.protocol]
-        ended = outcome(protocol, conversation) or ""
-        self.kernel.counters.conversations_closed[conversation.protocol, ended] += 1
-        self.kernel.journal.put_row(self.row(conversation))
-        self.publish(ConversationEnded(conversation.id, state(protocol, conversation), ended))
+        view = self.view(conversation)
+        ended = view.outcome or ""
+        kernel = self.kernel
+        kernel.counters.conversations_closed[conversation.protocol, ended] += 1
+        columns: dict[str, str | int | None] = {
+            "protocol": view.protocol, "state": view.state, "phase": view.phase, "created": conversation.opened_at,
+        }  # fmt: skip
+        kernel.journal.put_row(
+            Row("conversations", conversation.id, columns, msgspec.json.encode(view))
+        )
+        self.publish(ConversationEnded(conversation.id, view.state, ended))
         for address in (conversation.initiator, *conversation.legs):
             if not self.per_agent[address]:
-                del self.per_agent[address]
-                self.on_quiet(address)
+                party = kernel.directory.get(address)
+                if party is None:
+                    del self.per_agent[address]
+                elif not party.open:
+                    self.on_quiet(address)
         self.results.pop(conversation.id, None)
 
     def _arm(self, conversation_id: str, due: int) -> None:
@@ -279,24 +287,23 @@ class Conversations:
         """Show a conversation; reading the state counts as an arrival, so what is due fires first."""
         protocol = self.protocols[conversation.protocol]
         conversation = fire_timers(protocol, conversation, now=self.kernel.now)
-        legs = [
-            LegView(name, leg_state(conversation, name), leg_outcome(conversation, name))
-            for name in conversation.legs
-        ]
+        where: str
+        how: str | None
+        if conversation.open_legs:
+            where, how, coarse = state(protocol, conversation), None, "in-progress"
+            legs = [
+                LegView(name, leg_state(conversation, name), leg_outcome(conversation, name))
+                for name in conversation.legs
+            ]
+        else:
+            where, how = ending(protocol, conversation)
+            coarse = where
+            legs = [LegView(name, "closed", leg.state) for name, leg in conversation.legs.items()]
         awarded = conversation.awarded
         winner, result = self.results.get(conversation.id, (awarded[0] if awarded else None, None))
         return ConversationView(
             conversation.id, conversation.protocol, conversation.initiator, list(conversation.legs),
-            state(protocol, conversation), phase(protocol, conversation), outcome(protocol, conversation),
-            winner, result, legs, conversation.messages,
+            where, coarse, how, winner, result, legs, conversation.messages,
             format_time(conversation.opened_at),
             None if conversation.expires_at is None else format_time(conversation.expires_at),
         )  # fmt: skip
-
-    def row(self, conversation: Conversation) -> Row:
-        """Return the table row of a conversation."""
-        view = self.view(conversation)
-        columns: dict[str, str | int | None] = {
-            "protocol": view.protocol, "state": view.state, "phase": view.phase, "created": conversation.opened_at,
-        }  # fmt: skip
-        return Row("conversations", conversation.id, columns, msgspec.json.encode(view))

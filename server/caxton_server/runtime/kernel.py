@@ -32,6 +32,7 @@ class PlatformAgent:
     """An agent of the platform itself: `ams`, `df` and `api`; it has no mailbox, what reaches it is consumed on arrival."""
 
     handle = 0
+    open = True
     conversation_limit = 1_000_000
     codec: Codec = "json"
 
