@@ -64,11 +64,10 @@ class Loop:
     async def _run(self) -> None:
         try:
             await self._work()
-        except Exception as error:
-            # A bug. Nothing runs any more: readiness says so, and whoever stops the node sees it raised.
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is said and not swallowed
+            # A bug. Nothing runs any more, and readiness says so; what was done until then can still be committed.
             self.failed = f"{type(error).__name__}: {error}"
             _log.critical("the kernel's loop ended", exc_info=error)
-            raise
 
     async def _work(self) -> None:
         scheduler, timers, journal, kernel = (
