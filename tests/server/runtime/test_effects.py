@@ -1,0 +1,463 @@
+"""Effects: what follows from a step that ended, well or badly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from caxton_core.ports import Fault
+
+from tests.server.runtime.nodes import Bench, Message, Script, Tools
+
+BAD = {"no": "message"}
+ADDRESS = "agent@caxton"
+
+
+def saying(**fields: Any) -> Script:
+    """Return an agent that answers everything with the same message."""
+    return Script(lambda _message, _tools: dict(fields))
+
+
+def asking(**fields: Any) -> Script:
+    """Return an agent that sends a message whenever the API tells it to."""
+
+    def act(message: Message, tools: Tools) -> None:
+        if message["sender"] == "api@caxton":
+            assert tools.send(**fields) == 0
+
+    return Script(act)
+
+
+@pytest.mark.parametrize(
+    ("fault", "content"),
+    [
+        (Fault("trap", "unreachable"), {"reason": "trap", "detail": "unreachable"}),
+        (Fault("cpu", "50 ms"), {"reason": "cpu", "detail": "50 ms"}),
+        (Fault("time", "1 s"), {"reason": "time", "detail": "1 s"}),
+        (Fault("memory", "16 MiB"), {"reason": "memory", "detail": "16 MiB"}),
+        (Fault("agent-error", "7"), {"reason": "agent-error", "detail": "7"}),
+        (b"no json", {"reason": "bad-response", "detail": "JSON is malformed: invalid character (byte 4)"}),
+        (
+            BAD,
+            {"reason": "bad-response", "detail": "Object contains unknown field `no`"},
+        ),
+        (
+            {"performative": "inform", "content": "x" * 3000},
+            {"reason": "too-large", "detail": "the response has 3038 bytes, 2048 are allowed"},
+        ),
+    ],
+)  # fmt: skip
+async def test_a_failed_delivery_is_answered_and_kept(fault: Any, content: Message) -> None:
+    """The sender gets an AMS failure that names the reason, and the message is a dead letter."""
+    bench = await Bench().start()
+    await bench.deploy(
+        "agent", Script(lambda _message, _tools: fault), limits={"message_size": 2048}
+    )
+    asker = asking(performative="request", receiver="agent", reply_with="r1", conversation_id="c")
+    await bench.deploy("asker", asker)
+    bench.post("asker")
+    bench.settle()
+    failure = asker.seen[1]
+    assert failure["performative"] == "failure"
+    assert failure["sender"] == "ams@caxton"
+    assert failure["in_reply_to"] == "r1"
+    assert failure["conversation_id"] == "c"
+    assert failure["content"] == content
+    (letter,) = await bench.letters()
+    assert (letter.reason, letter.receiver, letter.attempts) == (content["reason"], ADDRESS, 1)
+    assert letter.message["sender"] == "asker@caxton"
+    assert bench.node.kernel.counters.failed == {"request": 1}
+
+
+@pytest.mark.parametrize("act", ["failure", "not-understood"])
+async def test_a_failure_that_cannot_be_handled_is_a_dead_letter_only(act: str) -> None:
+    """Nobody is told of it, or two agents could go on for ever."""
+    bench = await Bench().start()
+    await bench.deploy("agent", Script(lambda _message, _tools: Fault("agent-error", "1")))
+    asker = asking(performative=act, receiver="agent")
+    await bench.deploy("asker", asker)
+    bench.post("asker")
+    bench.settle()
+    assert len(asker.seen) == 1
+    assert [letter.reason for letter in await bench.letters()] == ["agent-error"]
+
+
+async def test_a_platform_message_that_cannot_be_handled_is_a_dead_letter_only() -> None:
+    """A failing agent does not hear of its failing at the AMS's failure."""
+    bench = await Bench().start()
+
+    def act(message: Message, tools: Tools) -> Any:
+        if message["sender"] != "api@caxton":
+            return Fault("agent-error", "1")
+        assert tools.send(performative="request", receiver="stopped-later") == 0
+        return None
+
+    script = Script(act)
+    await bench.deploy("agent", script)
+    await bench.deploy("stopped-later")
+    await bench.node.control("stopped-later", "suspend")
+    bench.post("agent")
+    bench.settle()
+    await bench.node.control("stopped-later", "stop")
+    bench.settle()
+    assert [message["performative"] for message in script.seen] == ["inform", "failure"]
+    assert sorted(letter.reason for letter in await bench.letters()) == [
+        "agent-error",
+        "undeliverable",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("response", "act", "reason", "detail"),
+    [
+        ({"performative": "inform", "receiver": "nobody"}, "failure", "undeliverable", "agent_not_found"),
+        ({"performative": "inform", "receiver": "full"}, "failure", "undeliverable", "mailbox_full"),
+        ({"performative": "inform", "receiver": "stopped"}, "failure", "undeliverable", "not_running"),
+        ({"performative": "inform", "receiver": "small", "content": "x" * 999}, "failure", "undeliverable", "payload_too_large"),
+        ({"performative": "agree", "receiver": "full"}, "not-understood", "not-admitted", "unknown-conversation"),
+        ({"performative": "inform", "protocol": "x", "receiver": "full"}, "not-understood", "not-admitted", "unknown-protocol"),
+        ({"performative": "failure", "receiver": "nobody"}, None, "undeliverable", "agent_not_found"),
+        ({"performative": "not-understood", "receiver": "nobody"}, None, "undeliverable", "agent_not_found"),
+        ({"performative": "agree", "receiver": "api"}, None, "not-admitted", "unknown-conversation"),
+        ({"performative": "request", "receiver": "df", "protocol": "x"}, "not-understood", "not-admitted", "unknown-protocol"),
+    ],
+)  # fmt: skip
+async def test_a_response_that_may_not_be_delivered_is_answered_and_the_step_stands(
+    response: Message, act: str | None, reason: str, detail: str
+) -> None:
+    """An illegal move gets a not-understood, the rest a failure, both of the AMS; what the step wrote is kept."""
+    bench = await Bench().start()
+    await bench.deploy("full", limits={"mailbox": 1})
+    await bench.deploy("stopped")
+    await bench.deploy("small", limits={"message_size": 300})
+    for name in ("full", "small"):
+        await bench.node.control(name, "suspend")
+    await bench.node.control("stopped", "stop")
+    bench.post("full")
+
+    def handle(message: Message, tools: Tools) -> Any:
+        if message["sender"] != "api@caxton":
+            return None
+        tools.host.state_put(b"done", b"1")
+        return response
+
+    script = Script(handle)
+    await bench.deploy("agent", script)
+    bench.post("agent")
+    bench.settle()
+    answers = script.seen[1:]
+    assert [answer["performative"] for answer in answers] == ([] if act is None else [act])
+    if act is not None:
+        assert answers[0]["sender"] == "ams@caxton"
+        assert detail in answers[0]["content"]["detail"]
+        assert answers[0]["content"]["act"] == response["performative"]
+    (letter,) = await bench.letters()
+    assert letter.reason == reason
+    assert letter.detail.startswith(detail)
+    assert letter.message["receiver"] == response["receiver"]
+    assert letter.message["sender"] == ADDRESS
+    cell = bench.cell("agent")
+    assert cell.data == {b"done": b"1"}
+    assert cell.faults == 0
+
+
+async def test_agents_that_answer_every_failure_do_not_loop() -> None:
+    """The AMS says each thing once, and what is said to the AMS ends there."""
+    bench = await Bench().start()
+    script = saying(performative="request", receiver="nobody")
+    await bench.deploy("agent", script)
+    bench.post("agent")
+    for _ in range(20):
+        bench.turn()
+    # Each failure of the AMS is answered with another bad request: every one is a new message of the agent.
+    assert all(message["sender"] in ("api@caxton", "ams@caxton") for message in script.seen)
+    quiet = saying(performative="inform", content="noted")
+    await bench.deploy("quiet", quiet)
+    asked = asking(performative="inform", receiver="quiet", conversation_id="q")
+    await bench.deploy("asked", asked)
+    bench.node.scheduler.ready.clear()
+    bench.post("asked")
+    for _ in range(10):
+        bench.turn()
+    assert len(quiet.seen) == 1
+
+
+@pytest.mark.parametrize("receiver", ["ams", "df"])
+@pytest.mark.parametrize(
+    ("act", "protocol", "answered"),
+    [
+        ("request", None, True),
+        ("query-ref", None, True),
+        ("subscribe", None, True),
+        ("request", "fipa-request", True),
+        ("cfp", "fipa-contract-net", True),
+        ("inform", None, False),
+        ("failure", None, False),
+        ("not-understood", None, False),
+    ],
+)
+async def test_the_ams_and_the_directory_say_that_they_do_not_understand(
+    receiver: str, act: str, protocol: str | None, answered: bool
+) -> None:
+    """A question gets a not-understood from whom it was put to, and ends its conversation; other acts end there."""
+    bench = await Bench().start()
+    fields = {} if protocol is None else {"protocol": protocol}
+    script = asking(performative=act, receiver=receiver, conversation_id="c", **fields)
+    await bench.deploy("agent", script)
+    bench.post("agent")
+    bench.settle()
+    answers = script.seen[1:]
+    assert len(answers) == answered
+    for answer in answers:
+        assert answer["performative"] == "not-understood"
+        assert answer["sender"] == f"{receiver}@caxton"
+        assert answer["conversation_id"] == "c"
+        assert answer.get("protocol") == protocol
+    assert bench.node.conversations_.open == {}
+    heard = bench.heard("api")
+    bench.post(receiver, act, conversation_id="api", **fields)
+    bench.settle()
+    assert [message["performative"] for message in heard] == ["not-understood"] * answered
+    again = await bench.again().start()
+    assert again.node.conversations_.open == {}
+
+
+async def test_asking_back_for_ever_ends() -> None:
+    """A question that answers the directory's not-understood gets no answer."""
+    bench = await Bench().start()
+    script = saying(performative="request", receiver="df")
+    await bench.deploy("agent", script)
+    bench.post("agent")
+    bench.settle()
+    assert len(script.seen) == 1
+
+
+async def test_one_receiver_of_several_may_fail() -> None:
+    """In a conversation the others get the message, and the leg of the one that does not is closed by a failure."""
+    bench = await Bench().start()
+    free, late = Script(), Script()
+    await bench.deploy("free", free)
+    await bench.deploy("full", limits={"mailbox": 1})
+    await bench.deploy("late", late)
+    await bench.node.control("full", "suspend")
+    bench.post("full")
+    asker = asking(
+        performative="cfp", receiver=["free", "full", "late"], protocol="fipa-contract-net",
+        conversation_id="c", content="work",
+    )  # fmt: skip
+    await bench.deploy("asker", asker)
+    bench.post("asker")
+    bench.settle()
+    assert len(free.seen) == len(late.seen) == 1
+    (failure,) = asker.seen[1:]
+    assert failure["sender"] == "ams@caxton"
+    assert failure["content"] == {
+        "reason": "undeliverable",
+        "detail": "mailbox_full: the mailbox of full@caxton is full",
+    }
+    view = (await bench.node.conversation("c")).unwrap()
+    assert [leg.outcome for leg in view.legs] == [None, "failed", None]
+    await bench.node.remove_agent("late")
+    bench.settle()
+    bench.post("full", conversation_id="other")
+    again = await bench.again().start()
+    view = (await again.node.conversation("c")).unwrap()
+    assert view.legs[1].outcome == "failed"
+
+
+async def test_nobody_reached_is_a_refusal() -> None:
+    """When no receiver can be reached nothing is sent, and no conversation is opened."""
+    bench = await Bench().start()
+    for name in ("a", "b"):
+        await bench.deploy(name)
+        await bench.node.control(name, "stop")
+    refused = bench.post(["a", "b"], "cfp", protocol="fipa-contract-net", conversation_id="c")
+    assert "a@caxton is stopped" in str(refused)
+    assert bench.node.conversations_.get("c") is None
+
+
+async def test_a_suspended_step_is_judged_again() -> None:
+    """What has become undeliverable meanwhile is answered like a refused response; the rest stands."""
+    bench = await Bench().start()
+    other, going = Script(), Script()
+    await bench.deploy("other", other)
+    await bench.deploy("going", going)
+
+    def act(message: Message, tools: Tools) -> Any:
+        if message["sender"] != "api@caxton":
+            return None
+        assert tools.send(performative="inform", receiver="going", content=1) == 0
+        assert tools.send(performative="inform", receiver="other", content=2) == 0
+        tools.host.state_put(b"k", b"v")
+        yield
+        return {"performative": "inform", "content": "done"}
+
+    script = Script(act)
+    await bench.deploy("agent", script)
+    heard = bench.heard("c")
+    bench.post("agent", conversation_id="c")
+    bench.turn()
+    assert other.seen == []
+    await bench.node.control("going", "stop")
+    bench.settle()
+    assert other.contents == [2]
+    assert going.seen == []
+    assert [message["content"] for message in heard] == ["done"]
+    failure = script.seen[1]
+    assert (failure["performative"], failure["content"]["reason"]) == ("failure", "undeliverable")
+    assert bench.cell("agent").data == {b"k": b"v"}
+    (letter,) = await bench.letters()
+    assert letter.message["receiver"] == "going"
+
+
+async def test_two_suspended_steps_share_the_room_of_a_mailbox() -> None:
+    """Each was told that there is room; the one that ends last is refused what no longer fits."""
+    bench = await Bench().start()
+    await bench.deploy("narrow", limits={"mailbox": 3})
+    await bench.node.control("narrow", "suspend")
+
+    def act(message: Message, tools: Tools) -> Any:
+        if message["sender"] != "api@caxton":
+            return
+        assert [tools.send(performative="inform", receiver="narrow") for _ in range(2)] == [0, 0]
+        yield
+
+    scripts = {name: Script(act) for name in ("one", "two")}
+    for name, script in scripts.items():
+        await bench.deploy(name, script)
+        bench.post(name)
+    bench.settle()
+    assert len(bench.cell("narrow").mailbox) == 3
+    assert sorted(len(script.seen) for script in scripts.values()) == [1, 2]
+
+
+async def test_a_conversation_that_moved_on_under_a_suspended_step_refuses_its_move() -> None:
+    """An agree that was legal when it was sent is answered with a not-understood once the conversation has expired."""
+    bench = await Bench().start()
+    results: list[int] = []
+
+    def act(message: Message, tools: Tools) -> Any:
+        if message["sender"] != "api@caxton":
+            return
+        results.append(
+            tools.send(
+                performative="agree", receiver="api", conversation_id="c", in_reply_to=message["id"]
+            )
+        )
+        yield
+
+    script = Script(act)
+    await bench.deploy("agent", script)
+    bench.post("agent", "request", protocol="fipa-request", conversation_id="c", reply_by="+2s")
+    bench.turn()
+    bench.clock.advance(3)
+    bench.settle()
+    assert results == [0]
+    assert (await bench.node.conversation("c")).unwrap().state == "expired"
+    answer = script.seen[1]
+    assert (answer["performative"], answer["content"]["reason"]) == ("not-understood", "terminated")
+    assert [letter.reason for letter in await bench.letters()] == ["not-admitted"]
+
+
+async def test_content_that_json_cannot_hold_is_described() -> None:
+    """A MessagePack agent may say what has no form in JSON; as a dead letter it is text, and the node lives on."""
+    bench = await Bench().start()
+    odd = {(1, 2): msgspec.msgpack.Ext(5, b"x")}
+    await bench.deploy(
+        "other", Script(lambda _message, _tools: Fault("agent-error", "1")), codec="msgpack"
+    )
+
+    def act(message: Message, tools: Tools) -> Any:
+        if message["sender"] != "api@caxton":
+            return None
+        assert tools.send(performative="inform", receiver="other", content=odd) == 0
+        assert tools.send(performative="inform", receiver="json", content=odd) == -1
+        return msgspec.msgpack.encode(
+            {"performative": "inform", "receiver": "stopped", "content": odd}
+        )
+
+    await bench.deploy("json")
+    await bench.deploy("stopped", codec="msgpack")
+    await bench.node.control("stopped", "stop")
+    await bench.deploy("agent", Script(act), codec="msgpack")
+    bench.post("agent")
+    bench.settle()
+    letters = await bench.letters()
+    assert sorted(letter.reason for letter in letters) == ["agent-error", "undeliverable"]
+    assert all("(1, 2)" in letter.message["content"] for letter in letters)
+
+
+@pytest.mark.parametrize("codec", ["json", "msgpack"])
+async def test_delivery_is_tried_as_often_as_the_manifest_says(codec: str) -> None:
+    """A message that fails is handed out again with back-off, its later ones wait behind it, others do not."""
+    bench = await Bench().start()
+    fails = 2
+
+    def act(message: Message, _tools: Tools) -> Any:
+        nonlocal fails
+        if message["content"] == "hard" and fails:
+            fails -= 1
+            return Fault("agent-error", "not yet")
+        return None
+
+    script = Script(act)
+    await bench.deploy("agent", script, deliveries=3, codec=codec)
+    for content, conversation in (("hard", "a"), ("behind", "a"), ("aside", "b")):
+        bench.post("agent", content=content, conversation_id=conversation)
+    bench.settle()
+    assert script.contents == ["hard", "aside"]
+    assert len(bench.cell("agent").mailbox) == 2
+    bench.advance(0.199)
+    assert len(script.seen) == 2
+    bench.advance(0.001)
+    assert script.contents == ["hard", "aside", "hard"]
+    bench.post("agent", content="last", conversation_id="a")
+    bench.settle()
+    bench.advance(0.4)
+    assert script.contents == ["hard", "aside", "hard", "hard", "behind", "last"]
+    assert len(bench.cell("agent").mailbox) == 0
+    assert await bench.letters() == []
+
+
+async def test_the_last_attempt_fails_for_good() -> None:
+    """Then the sender is told, the message is a dead letter, and what waited behind it is handled."""
+    bench = await Bench().start()
+    script = Script(
+        lambda message, _tools: Fault("trap", "boom") if message["content"] == "bad" else None
+    )
+    await bench.deploy("agent", script, deliveries=2)
+    heard = bench.heard("a")
+    bench.post("agent", content="bad", conversation_id="a")
+    bench.post("agent", content="good", conversation_id="a")
+    bench.settle()
+    assert heard == []
+    bench.advance(60)
+    assert script.contents == ["bad", "bad", "good"]
+    assert [message["performative"] for message in heard] == ["failure"]
+    (letter,) = await bench.letters()
+    assert (letter.reason, letter.attempts) == ("trap", 2)
+
+
+async def test_what_is_held_back_fills_the_mailbox() -> None:
+    """Messages that wait behind a failing one are not taken without bound."""
+    bench = await Bench().start()
+    await bench.deploy(
+        "agent", Script(lambda _message, _tools: Fault("agent-error", "1")), deliveries=5,
+        limits={"mailbox": 3},
+    )  # fmt: skip
+    taken = 0
+    for _ in range(10):
+        taken += "full" not in str(bench.post("agent", conversation_id="a"))
+        bench.settle()
+    assert taken == 3
+
+
+async def test_traps_of_any_text_are_counted_under_a_few_names() -> None:
+    """A guest can't make the metrics grow."""
+    bench = await Bench().start()
+    for number in range(100):
+        bench.node.kernel.count_trap(f"text {number}")
+    traps = bench.node.kernel.counters.traps
+    assert len(traps) == 31
+    assert (traps["text 0"], traps["other"]) == (1, 70)
