@@ -58,7 +58,7 @@ def encoded(fields: Message, codec: Codec) -> bytes:
 class Script:
     """The behaviour of one agent: what it does at each of its calls.
 
-    `act` returns a dict (the response), raw bytes, None or a Fault; a generator of these is suspended at each `yield`.
+    `act` returns a dict (the response), raw bytes, None (or what `send` returned) or a Fault; a generator of these is suspended at each `yield`.
     """
 
     def __init__(
@@ -104,6 +104,8 @@ class ScriptedGuest:
     def _ended(self, made: Any, codec: Codec) -> Outcome:
         if isinstance(made, Fault) and made.reason in FATAL_REASONS:
             self.alive = False
+        if isinstance(made, int):
+            return None
         return encoded(made, codec) if isinstance(made, dict) else made
 
     def start(self, config: bytes) -> Outcome:

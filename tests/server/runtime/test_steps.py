@@ -247,8 +247,8 @@ async def test_sends_are_judged_through_the_step() -> None:
     answers: list[int] = []
 
     def act(_message: Message, tools: Tools) -> None:
-        for receiver in ("narrow", "narrow", "narrow", ["wide", "api"], "wide", "wide"):
-            answers.append(tools.send(performative="inform", receiver=receiver))
+        receivers = ("narrow", "narrow", "narrow", ["wide", "api"], "wide", "wide")
+        answers.extend(tools.send(performative="inform", receiver=each) for each in receivers)
 
     await bench.deploy("agent", Script(act), limits={"fan_out": 5})
     bench.post("agent")
@@ -263,10 +263,8 @@ async def test_open_conversations_are_limited_through_the_step() -> None:
     answers: list[int] = []
 
     def act(_message: Message, tools: Tools) -> None:
-        for _ in range(2):
-            answers.append(
-                tools.send(performative="request", receiver="other", protocol="fipa-request")
-            )
+        fields = {"performative": "request", "receiver": "other", "protocol": "fipa-request"}
+        answers.extend(tools.send(**fields) for _ in range(2))
 
     await bench.deploy("agent", Script(act), limits={"conversations": 3})
     for _ in range(2):
@@ -283,8 +281,8 @@ async def test_moves_of_a_conversation_are_judged_through_the_step() -> None:
 
     def act(message: Message, tools: Tools) -> Any:
         fields = {"conversation_id": message["conversation_id"], "in_reply_to": message["id"]}
-        for performative in ("agree", "agree", "inform", "inform"):
-            answers.append(tools.send(performative=performative, receiver="api", **fields))
+        acts = ("agree", "agree", "inform", "inform")
+        answers.extend(tools.send(performative=act, receiver="api", **fields) for act in acts)
 
     await bench.deploy("agent", Script(act))
     bench.post("agent", "request", protocol="fipa-request", conversation_id="c")
