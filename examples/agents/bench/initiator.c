@@ -1,5 +1,5 @@
 /* W4: one contract net after the other among `bidder-0`, `bidder-1` and so on. config {"bidders": 10}, codec msgpack.
- * request: begins. The lowest cost gets the award, all others are rejected, the winner's inform begins the next.
+ * request: begins. The lowest cost gets the award, one message rejects all others, the winner's inform begins the next.
  */
 #include "json.h"
 #include "msgpack.h"
@@ -13,7 +13,7 @@ typedef struct {
 
 static offer offers[MOST];
 static u32 bidders, known, conversation;
-static u8 name[16], room[1024];
+static u8 name[16], room[2048];
 static cx_span conversation_id;
 
 EXPORT("caxton_init") i32 caxton_init(const u8 *config, u32 length) {
@@ -48,13 +48,28 @@ static i32 call_for_proposals(void) {
     return out.full ? 3 : cx_send(out.at, out.length);
 }
 
-static i32 decide(cx_span act, const offer *to) {
+static i32 accept(const offer *winner) {
     cx_out out = {room, 0, sizeof room, 0};
     mp_put_map(&out, 4);
-    mp_put_pair(&out, CX_TEXT("performative"), act);
-    mp_put_pair(&out, CX_TEXT("receiver"), (cx_span){to->sender, to->sender_length});
+    mp_put_pair(&out, CX_TEXT("performative"), CX_TEXT("accept-proposal"));
+    mp_put_pair(&out, CX_TEXT("receiver"), (cx_span){winner->sender, winner->sender_length});
     mp_put_pair(&out, CX_TEXT("conversation_id"), conversation_id);
-    mp_put_pair(&out, CX_TEXT("in_reply_to"), (cx_span){to->token, to->token_length});
+    mp_put_pair(&out, CX_TEXT("in_reply_to"), (cx_span){winner->token, winner->token_length});
+    return out.full ? 3 : cx_send(out.at, out.length);
+}
+
+/* One message with all losers as receivers; their proposals carried no reply-with that it would have to quote. */
+static i32 reject_all_but(u32 best) {
+    cx_out out = {room, 0, sizeof room, 0};
+    mp_put_map(&out, 3);
+    mp_put_pair(&out, CX_TEXT("performative"), CX_TEXT("reject-proposal"));
+    mp_put_pair(&out, CX_TEXT("conversation_id"), conversation_id);
+    mp_put_text(&out, CX_TEXT("receiver"));
+    mp_byte(&out, 0xdc);
+    mp_byte(&out, 0);
+    mp_byte(&out, known - 1);
+    for (u32 i = 0; i < known; i++)
+        if (i != best) mp_put_text(&out, (cx_span){offers[i].sender, offers[i].sender_length});
     return out.full ? 3 : cx_send(out.at, out.length);
 }
 
@@ -71,9 +86,8 @@ static i32 note_offer(cx_span message) {
     u32 best = 0;
     for (u32 i = 1; i < bidders; i++)
         if (offers[i].cost < offers[best].cost) best = i;
-    if (decide(CX_TEXT("accept-proposal"), &offers[best])) return 5;
-    for (u32 i = 0; i < bidders; i++)
-        if (i != best && decide(CX_TEXT("reject-proposal"), &offers[i])) return 5;
+    if (accept(&offers[best])) return 5;
+    if (known > 1 && reject_all_but(best)) return 5;
     return 0;
 }
 
