@@ -229,6 +229,18 @@ class UuidSource:
             self._refill()
             return self._prefix + _LOW[low] + self._tails.pop()
 
+    def take_back(self, uuid: str) -> None:
+        """Make the latest UUID the next one again: it was not used.
+
+        >>> source = UuidSource(lambda size: bytes(range(size % 256)) * (size // 256 + 1))
+        >>> first = source.next(5)
+        >>> source.take_back(first)
+        >>> source.next(5) == first
+        True
+        """
+        self._low -= 1
+        self._tails.append(uuid[24:])
+
     def _refill(self) -> None:
         self._tails = self._entropy(6 * _TAILS).hex(" ", 6).split(" ")
 

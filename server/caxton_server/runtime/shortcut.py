@@ -1,4 +1,4 @@
-"""The short cut: one flat response to one agent, outside any conversation the engine knows.
+"""The short cut: one flat response to one agent, in an open conversation or outside any.
 
 Rules:
 - It decides nothing: whatever is not plain, or could be refused, is left to `Router.plan`, unchanged.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from caxton_core.conversations import Admission, admit
 from caxton_core.messages import Draft, FipaMessage, encode
 
 from caxton_server.runtime.cells import Cell
@@ -30,6 +31,7 @@ class Shortcut:
         self.kernel = kernel
         self.find = kernel.directory.get
         self.open, self.closed = conversations.open, conversations.closed
+        self.protocols, self.commit = conversations.protocols, conversations.commit
         self.ready = scheduler.ready
         self.next_id = kernel.uuids.next
         self.append = kernel.journal.append
@@ -46,14 +48,17 @@ class Shortcut:
             type(receiver) is not str
             or draft.conversation_id is not None
             or draft.protocol is not None
-            or asked.protocol is not None
             or draft.id is not None
             or draft.reply_by is not None
             or draft.reply_to is not None
             or not cell.send_all
-            or draft.performative in PROTOCOL_ONLY
             or not conversation_id
-            or conversation_id in self.open
+        ):
+            return False
+        before = self.open.get(conversation_id)
+        if before is None and (
+            asked.protocol is not None
+            or draft.performative in PROTOCOL_ONLY
             or conversation_id in self.closed
         ):
             return False
@@ -64,19 +69,32 @@ class Shortcut:
         now = kernel.now
         act, message_id = draft.performative, self.next_id(now)
         ontology, language, in_reply_to = draft.ontology, draft.language, draft.in_reply_to
+        if in_reply_to is None:
+            in_reply_to = asked.reply_with or asked.id
+        verdict: Admission | None = None
+        protocol: str | None = None
+        if before is not None:
+            judged = admit(
+                self.protocols[before.protocol], before, performative=act, sender=cell.address,
+                receivers=(target.address,), message_id=message_id, reply_with=draft.reply_with,
+                in_reply_to=in_reply_to, protocol_given=asked.protocol, now=now,
+            )  # fmt: skip
+            if not isinstance(judged, Admission):
+                self.kernel.uuids.take_back(message_id)
+                return False
+            verdict, protocol = judged, before.protocol
         message = FipaMessage(
             act, cell.address, target.address, draft.content, conversation_id, message_id, kernel.stamp,
             asked.traceparent,
             asked.language if language is None else language,
             draft.encoding,
             asked.ontology if ontology is None else ontology,
-            None, None, draft.reply_with,
-            (asked.reply_with or asked.id) if in_reply_to is None else in_reply_to,
-            None, draft.extras,
+            protocol, None, draft.reply_with, in_reply_to, None, draft.extras,
         )  # fmt: skip
         try:
             wire = encode(message, target.codec)
         except (OverflowError, ValueError, TypeError, RecursionError):
+            self.kernel.uuids.take_back(message_id)
             return False
         size = len(wire)
         mailbox = target.mailbox
@@ -85,6 +103,7 @@ class Shortcut:
             or mailbox.count >= mailbox.limit
             or mailbox.bytes + size > mailbox.bytes_limit
         ):
+            self.kernel.uuids.take_back(message_id)
             return False
         kernel.serial = serial = kernel.serial + 1
         mailbox.queue.append(Delivery(serial, message, wire, False, now))
@@ -98,6 +117,8 @@ class Shortcut:
         handled[asked_act] = handled.get(asked_act, 0) + 1
         cell.messages_in += 1
         cell.messages_out += 1
+        if verdict is not None:
+            self.commit(verdict.conversation, before, verdict.awarded)
         sent = Sent(serial, (target.handle,), conversation_id, message_id, wire)
         self.append(
             Step(cell.handle, cell.step.now, delivery.serial, conversation_id, asked.id, (sent,))
