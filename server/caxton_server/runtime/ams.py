@@ -87,7 +87,10 @@ class Ams:
         """Tell an agent that a message it could not be refused at once may not go out."""
         kernel = self.kernel
         kernel.count_refusal(cell, why, draft.performative)
-        undelivered = self._undelivered(cell, draft, cell.step.message if response else None)
+        asked = cell.step.message
+        undelivered = self._undelivered(cell, draft, asked if response else None)
+        if self._ends_there(undelivered):
+            return ()
         reason = "not-admitted" if why.admission else "undeliverable"
         detail = f"{why.reason}: {why.detail}"
         self.bury(undelivered, reason, detail, why.receiver, 0)
@@ -96,8 +99,12 @@ class Ams:
             self.conversations.publish(MessageRejected(undelivered.id, conversation_id, why.reason))
         elif why.receiver:
             self.conversations.fail(conversation_id, why.receiver)
-        if draft.performative in ANSWERED_NEVER or self._ends_there(undelivered):
+        if draft.performative in ANSWERED_NEVER:
             return ()
+        if cell.step.delivery is not None and cell.step.delivery.platform:
+            # An agent that answers what the platform says of its failures with another one could go on for ever.
+            if asked is None or asked.performative in ANSWERED_NEVER:
+                return ()
         act = Performative.NOT_UNDERSTOOD if why.admission else Performative.FAILURE
         content = {
             "reason": why.reason if why.admission else "undeliverable",
@@ -132,12 +139,15 @@ class Ams:
     def _ends_there(self, message: FipaMessage) -> bool:
         """Tell whether a refused message was for the platform only, and neither asks it for anything nor goes on with it."""
         names = [message.receiver] if isinstance(message.receiver, str) else message.receiver
-        return (
-            bool(names)
-            and all(type(self.kernel.find(name)) is PlatformAgent for name in names)
-            and message.performative not in ASKS
-            and self.conversations.get(message.conversation_id) is None
-        )
+        targets = [self.kernel.find(name) for name in names]
+        if not names or any(type(target) is not PlatformAgent for target in targets):
+            return False
+        conversation = self.conversations.get(message.conversation_id)
+        if conversation is not None:
+            parties = {conversation.initiator, *conversation.legs}
+            if any(target is not None and target.address in parties for target in targets):
+                return False
+        return message.performative not in ASKS or message.in_reply_to is not None
 
     def decline(self, agent: PlatformAgent, message: FipaMessage) -> tuple[Sent, ...]:
         """Answer what asks the AMS or the directory for something: they answer nothing yet, and nobody waits in vain.

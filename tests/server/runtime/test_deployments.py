@@ -25,6 +25,14 @@ async def update(bench: Bench, script: Script | None = None, **manifest: Any) ->
     return await task
 
 
+async def parked(bench: Bench) -> None:
+    """Wait until somebody's call is suspended."""
+    for _ in range(1000):
+        if bench.node.scheduler.parked:
+            return
+        await asyncio.sleep(0.001)
+
+
 async def test_the_first_version_runs_when_the_answer_comes() -> None:
     """The deployment and the agent say so, before and after a restart of the node."""
     bench = await Bench().start()
@@ -93,8 +101,7 @@ async def test_a_start_may_send_store_and_be_answered() -> None:
     bench.scripts.add("agent", script)
     parsed = Manifest.parse({"name": "agent", "config": {"margin": 0.1}}).unwrap()
     task = asyncio.ensure_future(bench.node.deploy(parsed, b"agent"))
-    while not bench.node.scheduler.parked:
-        await asyncio.sleep(0)
+    await parked(bench)
     bench.settle()
     (await task).unwrap()
     assert script.contents == ["hello"]
@@ -207,8 +214,7 @@ async def test_an_update_takes_the_agent_as_it_finds_it(verb: str, state: str) -
     data = bench.scripts.add("second", Script(start=start))
     parsed = Manifest.parse({"name": "agent", "version": "2"}).unwrap()
     task = asyncio.ensure_future(bench.node.update(parsed, data))
-    while not bench.node.scheduler.parked:
-        await asyncio.sleep(0)
+    await parked(bench)
     (await bench.node.control("agent", verb)).unwrap()
     while not task.done():
         bench.settle()
@@ -229,8 +235,7 @@ async def test_an_agent_removed_during_its_update_stays_removed() -> None:
     data = bench.scripts.add("second", Script(start=start))
     parsed = Manifest.parse({"name": "agent", "version": "2"}).unwrap()
     task = asyncio.ensure_future(bench.node.update(parsed, data))
-    while not bench.node.scheduler.parked:
-        await asyncio.sleep(0)
+    await parked(bench)
     (await bench.node.remove_agent("agent")).unwrap()
     while not task.done():
         bench.settle()
@@ -266,7 +271,9 @@ async def test_a_start_without_end_is_a_refusal(monkeypatch: pytest.MonkeyPatch)
 
     data = bench.scripts.add("endless", Script(start=start))
     failed = await bench.node.deploy(Manifest.parse({"name": "agent"}).unwrap(), data)
-    assert failed.failure().reason == "time"
+    error = failed.failure()
+    assert isinstance(error, StartFailed)
+    assert error.reason == "time"
     assert bench.node.scheduler.idle
     await bench.deploy("agent")
 

@@ -119,8 +119,6 @@ async def test_a_platform_message_that_cannot_be_handled_is_a_dead_letter_only()
         ({"performative": "inform", "protocol": "x", "receiver": "full"}, "not-understood", "not-admitted", "unknown-protocol"),
         ({"performative": "failure", "receiver": "nobody"}, None, "undeliverable", "agent_not_found"),
         ({"performative": "not-understood", "receiver": "nobody"}, None, "undeliverable", "agent_not_found"),
-        ({"performative": "agree", "receiver": "api"}, None, "not-admitted", "unknown-conversation"),
-        ({"performative": "request", "receiver": "df", "protocol": "x"}, "not-understood", "not-admitted", "unknown-protocol"),
     ],
 )  # fmt: skip
 async def test_a_response_that_may_not_be_delivered_is_answered_and_the_step_stands(
@@ -162,25 +160,50 @@ async def test_a_response_that_may_not_be_delivered_is_answered_and_the_step_sta
     assert cell.faults == 0
 
 
-async def test_agents_that_answer_every_failure_do_not_loop() -> None:
-    """The AMS says each thing once, and what is said to the AMS ends there."""
+@pytest.mark.parametrize(
+    ("response", "seen"),
+    [
+        ({"performative": "request", "receiver": "nobody"}, ["request", "failure"]),
+        ({"performative": "agree"}, ["request"]),
+        ({"performative": "cfp"}, ["request", "not-understood"]),
+        ({"performative": "request"}, ["request", "not-understood"]),
+        ({"performative": "agree", "protocol": "x"}, ["request", "not-understood"]),
+        ({"performative": "inform", "receiver": "ams"}, ["request"]),
+        ({"performative": "not-understood", "receiver": "nobody"}, ["request"]),
+    ],
+)
+async def test_an_agent_that_answers_everything_alike_does_not_loop(
+    response: Message, seen: list[str]
+) -> None:
+    """The AMS says what is wrong once: what answers its own words gets no more of them."""
     bench = await Bench().start()
-    script = saying(performative="request", receiver="nobody")
+    script = saying(**response)
     await bench.deploy("agent", script)
-    bench.post("agent")
+    bench.post("agent", "request", protocol="fipa-request", conversation_id="c")
     for _ in range(20):
         bench.turn()
-    # Each failure of the AMS is answered with another bad request: every one is a new message of the agent.
-    assert all(message["sender"] in ("api@caxton", "ams@caxton") for message in script.seen)
-    quiet = saying(performative="inform", content="noted")
-    await bench.deploy("quiet", quiet)
-    asked = asking(performative="inform", receiver="quiet", conversation_id="q")
-    await bench.deploy("asked", asked)
-    bench.node.scheduler.ready.clear()
-    bench.post("asked")
-    for _ in range(10):
-        bench.turn()
-    assert len(quiet.seen) == 1
+    assert bench.node.scheduler.idle
+    assert [message["performative"] for message in script.seen] == seen
+    bench.settle()
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        {"performative": "agree", "receiver": "api", "conversation_id": "other"},
+        {"performative": "request", "receiver": "df", "protocol": "x"},
+    ],
+)
+async def test_what_is_refused_on_its_way_to_the_platform_ends_there(response: Message) -> None:
+    """It is counted, and that is all."""
+    bench = await Bench().start()
+    script = saying(**response)
+    await bench.deploy("agent", script)
+    bench.post("agent", conversation_id="c")
+    bench.settle()
+    assert len(script.seen) == 1
+    assert await bench.letters() == []
+    assert sum(bench.node.kernel.counters.rejections.values()) == 1
 
 
 @pytest.mark.parametrize("receiver", ["ams", "df"])
