@@ -101,10 +101,14 @@ class Ams:
             self.conversations.fail(conversation_id, why.receiver)
         if draft.performative in ANSWERED_NEVER:
             return ()
-        if cell.step.delivery is not None and cell.step.delivery.platform:
+        delivery = cell.step.delivery
+        if (
+            delivery is not None
+            and delivery.platform
+            and delivery.message.performative in ANSWERED_NEVER
+        ):
             # An agent that answers what the platform says of its failures with another one could go on for ever.
-            if asked is None or asked.performative in ANSWERED_NEVER:
-                return ()
+            return ()
         act = Performative.NOT_UNDERSTOOD if why.admission else Performative.FAILURE
         content = {
             "reason": why.reason if why.admission else "undeliverable",

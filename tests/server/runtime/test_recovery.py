@@ -34,7 +34,7 @@ def picture(bench: Bench) -> dict[str, Any]:
                 "detail": cell.detail,
                 "version": cell.manifest.version,
                 "mailbox": sorted(
-                    (each.serial, each.message, each.wire, each.platform, each.time, each.attempt)
+                    (each.serial, each.message, each.wire, each.platform, each.attempt)
                     for each in [*cell.mailbox.queue, *[d for held in cell.held.values() for d in held]]
                 ),
                 "bytes": (cell.mailbox.bytes, cell.mailbox.platform_bytes),
@@ -158,7 +158,7 @@ async def test_the_node_that_is_rebuilt_equals_the_one_that_died(
             agent["mailbox"] = sorted(
                 [
                     *agent["mailbox"],
-                    (each.serial, each.message, each.wire, each.platform, each.time, each.attempt),
+                    (each.serial, each.message, each.wire, each.platform, each.attempt),
                 ]
             )
             size = len(each.wire)
@@ -506,7 +506,7 @@ class Operators(RuleBasedStateMachine):
             letter.message["content"]["n"]
             for letter in letters
             if isinstance(letter.message.get("content"), dict) and "n" in letter.message["content"]
-        }  # noqa: E501
+        }
         waiting = {
             each.message.content["n"]
             for cell in self.bench.node.kernel.cells.values()
