@@ -1,4 +1,4 @@
-"""Judge every message of a conversation, purely: values in, values out (fipa.md 4 and 5).
+"""Judge every message of a conversation, purely: values in, values out (docs/conversations.md).
 
 The operations, all keyword-only after the values they work on; parties are full lower-case addresses:
 
@@ -71,7 +71,7 @@ __all__ = [
     "leg_state", "open_conversation", "outcome", "phase", "state",
 ]  # fmt: skip
 
-# fipa.md 4.2: acts that make no sense without a conversation.
+# Acts that make no sense without a conversation.
 _NEED_CONVERSATION: Final = frozenset(
     ("agree", "refuse", "accept-proposal", "reject-proposal", "cancel")
 )

@@ -1,4 +1,4 @@
-"""Messages of an AMS in conversations it takes no part in (fipa.md 4.5).
+"""Messages of an AMS in conversations it takes no part in (docs/conversations.md).
 
 Rules:
 - this platform's AMS and that of the leg's participant may speak, everybody else is no party;

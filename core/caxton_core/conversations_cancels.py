@@ -1,4 +1,4 @@
-"""The cancel meta-protocol (fipa.md 4.6), the same for every protocol.
+"""The cancel meta-protocol (docs/conversations.md), the same for every protocol.
 
 Rules:
 - only the initiator cancels; the token is the cancel's reply-with, or its id;

@@ -1,4 +1,4 @@
-"""Messages of the initiator: expanded to legs, judged for all of them, then applied (fipa.md 4.1, 4.2).
+"""Messages of the initiator: expanded to legs, judged for all of them, then applied (docs/conversations.md).
 
 Rules:
 - a legal message takes one pass over its legs; only when a leg fails is the reason looked for, and then each test of
@@ -32,7 +32,7 @@ from caxton_core.conversations_verdicts import (
 
 __all__ = ["admit_initiator"]
 
-# fipa.md 4.3: these acts of the initiator answer something; its others may omit in-reply-to.
+# These acts of the initiator answer something; its others may omit in-reply-to.
 _ANSWERS: Final = frozenset(
     ("accept-proposal", "reject-proposal", "propose", NOT_UNDERSTOOD, "agree", "refuse", "failure")
 )

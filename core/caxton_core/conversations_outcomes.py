@@ -1,4 +1,4 @@
-"""State, phase and outcome of a conversation, computed only when somebody reads them (fipa.md 4.7).
+"""State, phase and outcome of a conversation, computed only when somebody reads them (docs/conversations.md).
 
 Rules:
 - while a leg is open: the least advanced open leg's state, cancelling legs ignored; `cancelling` when all are;

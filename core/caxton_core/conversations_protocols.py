@@ -5,7 +5,7 @@ Rules:
 - a state whose name is a leg outcome (`OUTCOMES`) closes the leg; every other state but `initial` is open, and
   the enum lists the open ones from the least advanced to the most;
 - a state with a `timer:reply-by` row is limited by the reply-by of the message that entered it; no other is;
-- not-understood, cancel, the AMS failure and the time-to-live are everybody's (fipa.md 4.4-4.6): no table has
+- not-understood, cancel, the AMS failure and the time-to-live are everybody's (docs/conversations.md): no table has
   them, the engine adds them;
 - what a table can't say is said by `marks`, `sweeps`, `bars`, `rule`, and for protocols whose state belongs to the
   whole conversation (auctions) by `rounds`.
@@ -86,7 +86,7 @@ class Protocol:
         marks: event -> what the leg remembers ("awarded" also publishes an award).
         sweeps: moves that close other legs.
         bars: event of the initiator -> a test of the conversation that forbids it.
-        rule: the outcome over the closed legs; None is the general rule of fipa.md 4.7.
+        rule: the outcome over the closed legs; None is the general rule of docs/conversations.md.
         rounds: hooks of a conversation-wide protocol.
         single: exactly one participant.
     """
@@ -163,7 +163,7 @@ class Protocol:
                 else:
                     moves = self.by_initiator if role == "initiator" else self.by_participant
                     moves[str(source.value)][act] = move
-        # fipa.md 4.5: not-understood closes any open leg; the initiator's only where it has heard something.
+        # Not-understood closes any open leg; the initiator's only where it has heard something.
         for state in self.order:
             self.by_participant[state][NOT_UNDERSTOOD] = Move(NOT_UNDERSTOOD, closes=True)
             self.by_initiator[state][NOT_UNDERSTOOD] = Move(

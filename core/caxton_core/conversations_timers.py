@@ -1,4 +1,4 @@
-"""Deadlines of a conversation, and legs closed from outside it (fipa.md 4.4, 4.5).
+"""Deadlines of a conversation, and legs closed from outside it (docs/conversations.md).
 
 Rules:
 - a deadline fires when it is strictly earlier than now: a message exactly on it is in time;

@@ -1,4 +1,4 @@
-"""The rejections of fipa.md 4.2, made once."""
+"""The rejections of docs/conversations.md, made once."""
 
 from __future__ import annotations
 

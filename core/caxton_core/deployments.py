@@ -84,7 +84,7 @@ LIVE: Final = frozenset({_.VALIDATING, _.DEPLOYING, _.PAUSED, _.PROMOTING})
 """The states of a rollout under way: an agent has at most one."""
 
 
-# What spec.txt calls DeploymentStrategy: what somebody asked for
+# What somebody asked for
 
 
 class Direct(msgspec.Struct, frozen=True, tag_field="strategy", tag="direct"):

@@ -50,7 +50,7 @@ class Performative(enum.StrEnum):
 
 
 ANSWERED_NEVER: Final = frozenset({Performative.FAILURE, Performative.NOT_UNDERSTOOD})
-"""Acts that are never answered by the platform, or two agents could loop (fipa.md 4.2)."""
+"""Acts that are never answered by the platform, or two agents could loop (docs/conversations.md)."""
 
 _CAMEL: Final = {"".join(word.capitalize() for word in act.split("-")): act for act in Performative}
 

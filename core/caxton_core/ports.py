@@ -50,7 +50,7 @@ SUSPENDED = Suspended.SUSPENDED
 
 
 class Fault(msgspec.Struct, frozen=True, tag=True):
-    """Why a guest's call failed: `reason` is contract.md's word, `detail` one sentence."""
+    """Why a guest's call failed: `reason` is a word of docs/guests.md, `detail` one sentence."""
 
     reason: str
     detail: str
@@ -66,7 +66,7 @@ FATAL_REASONS = frozenset({"trap", "cpu", "time", "memory", "host-calls"})
 class Host(Protocol):
     """What the kernel offers one guest; called only while that guest runs.
 
-    Integers returned are those of contract.md section 1.
+    Integers returned are those of docs/guests.md.
     """
 
     def send(self, data: bytes) -> int:

@@ -4,7 +4,7 @@ Rules:
 - A manifest comes from outside as a document already loaded from YAML or JSON; `Manifest.parse` finds every error
   in it, not only the first, and an unknown key is an error with the nearest known one.
 - Sizes may be numbers of bytes or text with a suffix; everything else has exactly one form.
-- The defaults are those of contract.md section 3.
+- The defaults are those of docs/manifests.md.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class Refused(msgspec.Struct, frozen=True):
 
     @property
     def exit_code(self) -> int:
-        """Return the exit code that contract.md section 5 gives this status."""
+        """Return the exit code that docs/cli.md gives this status."""
         return _EXIT_CODES.get(self.status, FAILURE)
 
     def __str__(self) -> str:

@@ -127,7 +127,7 @@ def test_an_agent_survives_its_codec() -> None:
 
 
 def test_a_restart_is_legal_from_running_failed_and_stopped() -> None:
-    """The three states of design.md from which an agent may be restarted, and no other."""
+    """The three states from which an agent may be restarted, and no other."""
     legal = {source for source, event, _ in AGENT.moves() if event == "restart"}
     assert legal == {AgentState.RUNNING, AgentState.FAILED, AgentState.STOPPED}
     refusal = AGENT.fire(AgentState.DRAINING, "restart").failure()

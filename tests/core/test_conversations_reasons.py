@@ -1,4 +1,4 @@
-"""Every reason for which a message is rejected, in the order of the tests (fipa.md 4.2)."""
+"""Every reason for which a message is rejected, in the order of the tests (docs/conversations.md)."""
 
 from __future__ import annotations
 

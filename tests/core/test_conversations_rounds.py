@@ -1,4 +1,4 @@
-"""Conversation-wide protocols: an English auction (fipa.md 5.7) played through the hooks of `Rounds`."""
+"""Conversation-wide protocols: an English auction (FIPA XC00031) played through the hooks of `Rounds`."""
 
 from __future__ import annotations
 

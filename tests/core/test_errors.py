@@ -12,7 +12,7 @@ from caxton_core.errors import CaxtonError, FieldError, Problem, StorageFault, S
 
 PROBLEMS: list[Any] = sorted(Problem.__subclasses__(), key=lambda kind: kind.__name__)
 
-# The codes of contract.md section 4.
+# The codes of docs/rest.md.
 CODES = {
     "agent_not_found",
     "agent_exists",
@@ -57,7 +57,7 @@ def sample(kind: type[Problem]) -> Problem:
 
 
 def test_every_code_of_the_contract_has_an_error() -> None:
-    """Each code that contract.md names belongs to at least one error."""
+    """Each code that the API promises belongs to at least one error."""
     assert {kind.code for kind in PROBLEMS} >= CODES
 
 
@@ -84,7 +84,7 @@ def test_an_error_can_be_stored(kind: type[Problem]) -> None:
 
 
 def test_the_model_holds_every_error() -> None:
-    """No error stands outside the union of all, and each domain of spec.txt has its union."""
+    """No error stands outside the union of all, and each domain has its union."""
     assert set(get_args(CaxtonError)) == set(PROBLEMS)
     domains = (
         "Agent",

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from returns.result import Failure, Success
 
-# The example of contract.md section 3, as a YAML loader gives it.
+# The example of docs/manifests.md, as a YAML loader gives it.
 EXAMPLE: dict[str, Any] = {
     "name": "pricer",
     "version": "1.2.0",

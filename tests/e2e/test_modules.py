@@ -232,7 +232,7 @@ def test_a_wrong_manifest_is_refused(api: Api, manifest: dict[str, Any]) -> None
 
 @pytest.mark.parametrize("name", ["", "UPPER", "1234", "a" * 64, "../x", "a b", "a@b", "ams", "df", "api"])  # fmt: skip
 def test_a_name_that_is_none_is_refused(api: Api, name: str) -> None:
-    """Names follow contract.md section 3, and those of the platform are taken."""
+    """Names follow docs/manifests.md, and those of the platform are taken."""
     answer = api.deploy(name, fixed(ECHO))
     assert answer.status in (409, 422), answer
     assert answer.body["code"] in ("invalid_manifest", "agent_exists")

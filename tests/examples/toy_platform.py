@@ -1,6 +1,6 @@
 """A platform of a hundred lines for trying guests: no journal, no checks, one message after the other.
 
-It follows contract.md section 1 and nothing of the server, so a guest that works here and there works by the contract.
+It follows docs/guests.md and nothing of the server, so a guest that works here and there works by the contract.
 """
 
 from __future__ import annotations

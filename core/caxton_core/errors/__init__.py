@@ -1,7 +1,7 @@
 """Everything that can go wrong, as values: one frozen tagged Struct for each fact, one union for each domain.
 
 Rules:
-- `code` is contract.md's code; errors that an API client can't tell apart share one.
+- `code` is the API's code (docs/rest.md); errors that an API client can't tell apart share one.
 - `SENTENCE` is filled from the fields; `detail` is a sentence of its own, `reason` a word from a closed list.
 - Fields hold plain text and numbers: this module imports nothing of Caxton, and any error can be stored or sent.
 - Nothing here is an exception but `StorageFault`, for an iterator that finds a broken group on its way.

@@ -40,7 +40,7 @@ class ConversationNotFound(Problem, frozen=True):
 
 
 class NotAdmitted(Problem, frozen=True):
-    """The conversation does not allow this message now: `reason` is a word of fipa.md 4.2."""
+    """The conversation does not allow this message now: `reason` is a word of docs/conversations.md."""
 
     reason: str
     detail: str

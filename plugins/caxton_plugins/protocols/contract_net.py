@@ -90,7 +90,7 @@ CLOSE_CALL: Final = Sweep(AWARD.event, _.AWAITING_PROPOSAL, _.EXPIRED)
 
 
 def contract_net_outcome(legs: Mapping[str, Leg]) -> Ending:
-    """Judge closed legs by fipa.md 5.5, first case that fits.
+    """Judge closed legs by FIPA SC00029, first case that fits.
 
     >>> contract_net_outcome({"a": Leg("done", mark="awarded"), "b": Leg("rejected", mark="proposed")})
     ('completed', 'success')

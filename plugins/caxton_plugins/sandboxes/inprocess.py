@@ -53,7 +53,7 @@ class AgentHost:
         self.raw = host
 
     def send(self, message: Message) -> int:
-        """Queue a message; negative when it was refused (contract.md section 1)."""
+        """Queue a message; negative when it was refused (docs/guests.md)."""
         return self.raw.send(msgspec.json.encode(message))
 
     def log(self, text: str, level: int = INFO) -> None:

@@ -1,4 +1,4 @@
-"""The exit codes, and the exception that ends a command with one; contract.md section 5 fixes them."""
+"""The exit codes, and the exception that ends a command with one; docs/cli.md fixes them."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class Status(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What `caxton demo --json` prints; contract.md section 5 and the issue fix the names."""
+    """What `caxton demo --json` prints; docs/demo.md fixes the names."""
 
     instance: str
     optimum: int | None

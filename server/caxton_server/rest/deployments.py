@@ -58,7 +58,7 @@ async def show(call: Call[NoQuery]) -> Reply:
 
 
 def _strategy(given: Any) -> str:
-    """Return the name of a strategy: text, or the one key of an object (operations.md 1.6)."""
+    """Return the name of a strategy: text, or the one key of an object."""
     if given is None:
         return DIRECT
     if isinstance(given, dict) and len(given) == 1:

@@ -1,4 +1,4 @@
-"""What contract.md names and this build lacks: answered as such, never as not found."""
+"""What the API is to have and this build lacks: answered as such, never as not found."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Rules:
 - Only a message between agents is ever answered with a failure or a not-understood; whatever else cannot be handled
-  becomes a dead letter and nothing more (fipa.md 4.2).
+  becomes a dead letter and nothing more (docs/conversations.md).
 - Nothing is dropped silently: what the platform cannot deliver is kept as a dead letter.
 - The caller appends the record of what these methods return.
 """
@@ -39,7 +39,7 @@ ASKS = frozenset({
     Performative.REQUEST, Performative.REQUEST_WHEN, Performative.REQUEST_WHENEVER, Performative.QUERY_IF,
     Performative.QUERY_REF, Performative.SUBSCRIBE, Performative.CANCEL,
 })  # fmt: skip
-"""Acts that want an answer even from the platform's own agents (fipa.md 4.2)."""
+"""Acts that want an answer even from the platform's own agents (docs/conversations.md)."""
 DESCRIBED = 1_000
 
 

@@ -2,7 +2,7 @@
 
 Rules:
 - `plan` changes nothing: it reads the node through the author's step and returns what would be sent, or why not.
-- A refusal is one of a few prebuilt kinds; its `result` is what the guest's `send` returns (contract.md section 1).
+- A refusal is one of a few prebuilt kinds; its `result` is what the guest's `send` returns (docs/guests.md).
 - A message is encoded once per codec, and every receiver gets those bytes.
 """
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class Refused(msgspec.Struct, frozen=True, gc=False):
-    """Why a message may not be sent; `reason` is a code of contract.md or of fipa.md 4.2."""
+    """Why a message may not be sent; `reason` is a code of docs/rest.md or of docs/conversations.md."""
 
     result: int
     reason: str
@@ -47,7 +47,7 @@ class Refused(msgspec.Struct, frozen=True, gc=False):
 class Planned(msgspec.Struct, frozen=True, gc=False):
     """A message that may be sent: to whom, in which form, and the conversation after it.
 
-    `missed`: receivers in the conversation that it can't reach; their legs fail (fipa.md 4.1).
+    `missed`: receivers in the conversation that it can't reach; their legs fail (docs/conversations.md).
     """
 
     message: FipaMessage

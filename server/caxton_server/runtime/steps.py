@@ -3,7 +3,7 @@
 Rules:
 - Everything a guest does during a step lands here; a failed step is forgotten by `begin`ning the next.
 - What the guest reads, it reads through what the step has already written.
-- The answers given to the guest are final: contract.md section 1 gives the numbers.
+- The answers given to the guest are final: docs/guests.md gives the numbers.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ METRICS: Final[tuple[MetricRow, ...]] = (
     MetricRow("event_loop_lag_seconds", "gauge", (), "Longest delay of the event loop since the last scrape.", lambda s: s.loop_lag),
     MetricRow("http_requests_total", "counter", ("method", "route", "code"), "Requests of the API, by route template.", lambda s: s.requests),
 )  # fmt: skip
-"""Every metric, in the order of contract.md section 7."""
+"""Every metric, in the order of docs/metrics.md."""
 
 BUCKETS: Final[Mapping[str, tuple[float, ...]]] = {
     "message_processing_duration_seconds": (0.00001, 0.00005, 0.0002, 0.001, 0.005, 0.02, 0.1, 1.0),

@@ -31,7 +31,7 @@ WAYS = {
         ("initiator", "accept-proposal"),
     ],
 }
-# fipa.md 5.1 and 5.5, written out: what each state admits, and where it leads.
+# FIPA SC00026 and SC00029, written out: what each state admits, and where it leads.
 LEGAL = {
     ("fipa-request", "awaiting-response"): {
         ("participant", "agree"): "awaiting-result",
@@ -60,7 +60,7 @@ LEGAL = {
         ("initiator", "not-understood"): "not-understood",
     },
 }
-# fipa.md 4.5 and 4.6: everywhere.
+# Everywhere.
 ALWAYS = {
     ("participant", "not-understood"): "not-understood",
     ("initiator", "cancel"): "cancelling",

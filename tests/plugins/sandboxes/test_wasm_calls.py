@@ -1,4 +1,4 @@
-"""What a guest and its host tell each other, by contract.md section 1."""
+"""What a guest and its host tell each other, by docs/guests.md."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def test_an_abi_version_that_is_computed_is_asked_at_start(sandbox: WasmSandbox)
 
 
 def test_every_import_does_its_duty(sandbox: WasmSandbox) -> None:
-    """Each import of the table gives and takes what contract.md says."""
+    """Each import of the table gives and takes what docs/guests.md says."""
     host = Host()
     body = f"""
       (drop (call $send (i32.const 0) (i32.const 3)))

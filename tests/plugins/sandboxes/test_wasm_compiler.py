@@ -194,7 +194,7 @@ print(bytearray(1 << 20)[0])
 
 
 def test_a_job_has_limits() -> None:
-    """What the process takes from itself is what design.md section 6 says."""
+    """What the process takes from itself is what docs/architecture.md says."""
     assert (compiling.CPU_SECONDS, compiling.WALL_SECONDS, compiling.MEMORY) == (10, 13, 1 << 30)
     assert Job("strict") == Job("strict", "", "")
 

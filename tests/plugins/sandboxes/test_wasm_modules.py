@@ -272,7 +272,7 @@ def test_wrong_code_is_refused_by_the_compiler(sandbox: WasmSandbox) -> None:
 
 
 def test_every_import_of_the_contract_is_offered() -> None:
-    """The nine imports of contract.md section 1, no more and no less."""
+    """The nine imports of docs/guests.md, no more and no less."""
     assert {f"${name}" for name in KNOWN["caxton"]} == {
         word for word in IMPORTS.replace("(", " ").split() if word.startswith("$")
     }

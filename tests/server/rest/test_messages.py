@@ -92,7 +92,7 @@ def test_silence_is_a_timeout(client: Client) -> None:
 def test_refused_message_says_why(
     ask: Ask, message: dict[str, Any], status: int, code: str
 ) -> None:
-    """What is not accepted is a 4xx with the code of contract.md."""
+    """What is not accepted is a 4xx with the API's code."""
     got, _, answer = ask("POST", "/messages", body=message)
     assert (got, answer["code"]) == (status, code)
     assert (code == "not_admitted") is ("reason" in answer)

@@ -1,4 +1,4 @@
-"""What a guest may call: module `caxton` of contract.md section 1.
+"""What a guest may call: module `caxton` of docs/guests.md.
 
 Rules:
 - Each import runs Python on the guest's own stack, between two of its instructions: no body may run a guest.
