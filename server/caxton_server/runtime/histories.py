@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from caxton_core.errors import AgentNotFound, NotFound
-from caxton_core.messages import decode, format_time
+from caxton_core.messages import FipaMessage, decode, format_time, receivers_of
 from caxton_core.views import HistoryEntry, MessageView, Page
 from returns.result import Failure, Result, Success
 
@@ -80,6 +80,14 @@ class Histories:
             if message["receiver"] == self.kernel.api.address and message["performative"] != "agree"
         )
         return messages[position], next(replies, None)
+
+    async def heard(self, conversation_id: str) -> list[FipaMessage]:
+        """Return what was said to the API in a conversation, in order."""
+        await self._settled()
+        entries = await asyncio.to_thread(self._page, conversation_id, 0, 0, EXCHANGE_MESSAGES)
+        messages = [decode(sent.wire) for sent, _ in entries]
+        api = self.kernel.api.address
+        return [message for message in messages if api in receivers_of(message)]
 
     async def _settled(self) -> None:
         self.journal.settle()

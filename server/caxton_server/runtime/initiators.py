@@ -1,15 +1,13 @@
-"""The server as initiator of conversations: opens them, picks the winner of a contract net, reports the result.
+"""The server as initiator of conversations: opens them, attends to them until they end, reports the result.
 
 Rules:
 - What the server says goes through the router like anybody's message, from `api@<platform>`.
-- A contract net is decided once every participant has answered, or its reply-by has passed.
-- The winner is the proposal that the selection names; without a selection the first in order of arrival.
+- What it needs to know to go on after a restart is a row that is committed with the opener and gone with the end.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -23,21 +21,27 @@ from caxton_core.errors import (
     Timeout,
     UnknownProtocol,
 )  # fmt: skip
-from caxton_core.messages import Draft, FipaMessage, Performative
+from caxton_core.messages import Draft, Performative
+from caxton_core.ports import Row
 from caxton_core.resources import nearest
-from caxton_core.selections import Selection, parse_selection, select
+from caxton_core.selections import Selection, parse_selection
 from caxton_core.units import Duration
 from caxton_core.views import ConversationView, Page
 from returns.result import Failure, Result, Success
 
+from caxton_server.runtime.initiator import Initiator
+
 if TYPE_CHECKING:
     from caxton_server.runtime.conversations import Conversations
+    from caxton_server.runtime.histories import Histories
     from caxton_server.runtime.kernel import Kernel
     from caxton_server.runtime.messages import Messages
     from caxton_server.runtime.timers import Timers
 
 REPLY_BY = "+30s"
 TTL_MS = 300_000
+_PREFIX = "initiator:"
+_ROWS_AT_ONCE = 500
 
 
 class ConversationSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -52,84 +56,6 @@ class ConversationSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     ttl: str | None = None
     ontology: str | None = None
     language: str | None = None
-
-
-class Initiator:
-    """One conversation the server has opened."""
-
-    def __init__(
-        self,
-        conversation_id: str,
-        selection: Selection | None,
-        kernel: Kernel,
-        conversations: Conversations,
-        timers: Timers,
-        send: Callable[[Draft], object],
-    ) -> None:
-        self.id, self.selection, self.kernel = conversation_id, selection, kernel
-        self.conversations, self.timers, self.send = conversations, timers, send
-        self.proposals: list[FipaMessage] = []
-        self.winner: str | None = None
-        self.result: Any = None
-        self.decided = False
-
-    def heard(self, message: FipaMessage) -> None:
-        """Take note of what a participant answered."""
-        match message.performative:
-            case Performative.PROPOSE if not self.decided:
-                self.proposals.append(message)
-            case Performative.INFORM | Performative.FAILURE:
-                if self.winner is None or message.sender == self.winner:
-                    self.result = _content(message)
-                    self.conversations.results[self.id] = (self.winner, self.result)
-            case _:
-                pass
-
-    def moved(self, conversation: Conversation) -> None:
-        """Decide a contract net when nobody is asked any more."""
-        if (
-            self.decided
-            or not conversation.open_legs
-            or conversation.protocol != "fipa-contract-net"
-        ):
-            return
-        if any(leg.state == "awaiting-proposal" for leg in conversation.legs.values()):
-            return
-        self.decided = True
-        # Not now: this is called while the conversation's new value is being committed.
-        self.timers.at(self.kernel.now, lambda _now: self._award())
-
-    def _award(self) -> None:
-        """Accept the best proposal that still stands and reject the others."""
-        conversation = self.conversations.get(self.id)
-        if conversation is None or not conversation.open_legs:
-            return
-        standing = [
-            proposal for proposal in self.proposals
-            if proposal.sender in conversation.legs and conversation.legs[proposal.sender].state == "proposed"
-        ]  # fmt: skip
-        if self.selection is not None:
-            self.winner = select(
-                self.selection, [(proposal.sender, _content(proposal)) for proposal in standing]
-            )
-        elif standing:
-            self.winner = standing[0].sender
-        if self.winner is not None:
-            self.conversations.results[self.id] = (self.winner, None)
-        for proposal in standing:
-            won = proposal.sender == self.winner
-            self.send(
-                Draft(
-                    Performative.ACCEPT_PROPOSAL if won else Performative.REJECT_PROPOSAL,
-                    receiver=proposal.sender, conversation_id=self.id,
-                    content=_content(proposal) if won else "not selected",
-                    in_reply_to=proposal.reply_with or proposal.id,
-                )
-            )  # fmt: skip
-
-
-def _content(message: FipaMessage) -> Any:
-    return None if message.content is msgspec.UNSET else message.content
 
 
 def opener(
@@ -196,26 +122,7 @@ class Initiators:
         draft = opener(spec, self.conversations, conversation_id)
         if isinstance(draft, Failure):
             return Failure(draft.failure())
-        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        initiator = Initiator(
-            conversation_id,
-            selection.unwrap(),
-            kernel,
-            self.conversations,
-            self.timers,
-            self.messages.route,
-        )
-
-        def moved(conversation: Conversation) -> None:
-            initiator.moved(conversation)
-            if not conversation.open_legs:
-                kernel.listeners.pop(conversation_id, None)
-                self.conversations.listeners.pop(conversation_id, None)
-                if not ended.done():
-                    ended.set_result(None)
-
-        kernel.listeners[conversation_id] = [initiator.heard]
-        self.conversations.listeners[conversation_id] = [moved]
+        _, ended = self._attend(conversation_id, selection.unwrap())
         self.conversations.lifetimes[conversation_id] = TTL_MS if ttl is None else ttl
         routed = self.messages.route(draft.unwrap())
         if isinstance(routed, Failure):
@@ -226,6 +133,9 @@ class Initiators:
             ):
                 table.pop(conversation_id, None)
             return Failure(routed.failure())
+        if self.conversations.open.get(conversation_id) is not None:
+            key, body = _PREFIX + conversation_id, msgspec.json.encode(selection.unwrap())
+            kernel.journal.put_row(Row("meta", key, {}, body))
         await kernel.journal.wait(kernel.journal.position)
         if wait is not None:
             try:
@@ -234,6 +144,56 @@ class Initiators:
                 return Failure(Timeout("end of the conversation", wait / 1000))
             await kernel.journal.wait(kernel.journal.position)
         return await self.show(conversation_id)
+
+    def _attend(
+        self, conversation_id: str, selection: Selection | None
+    ) -> tuple[Initiator, asyncio.Future[None]]:
+        """Listen to a conversation until it ends, which completes the future."""
+        kernel, conversations = self.kernel, self.conversations
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        initiator = Initiator(
+            conversation_id, selection, kernel, conversations, self.timers, self.messages.route
+        )
+
+        def moved(conversation: Conversation) -> None:
+            initiator.moved(conversation)
+            if not conversation.open_legs:
+                kernel.listeners.pop(conversation_id, None)
+                conversations.listeners.pop(conversation_id, None)
+                kernel.journal.put_row(Row("meta", _PREFIX + conversation_id, {}, deleted=True))
+                if not ended.done():
+                    ended.set_result(None)
+
+        kernel.listeners[conversation_id] = [initiator.heard]
+        conversations.listeners[conversation_id] = [moved]
+        return initiator, ended
+
+    async def recover(self, histories: Histories) -> None:
+        """Attend again to the conversations that were open when the node ended."""
+        after = _PREFIX
+        while True:
+            rows = await asyncio.to_thread(
+                self.storage.list, "meta", {}, after=after, limit=_ROWS_AT_ONCE
+            )
+            for row in rows:
+                if row.key.startswith(_PREFIX):
+                    await self._go_on(row, histories)
+            if len(rows) < _ROWS_AT_ONCE or not rows[-1].key.startswith(_PREFIX):
+                return
+            after = rows[-1].key
+
+    async def _go_on(self, row: Row, histories: Histories) -> None:
+        """Be again where the server was in a conversation: its proposals are in the journal."""
+        conversation_id = row.key.removeprefix(_PREFIX)
+        conversation = self.conversations.open.get(conversation_id)
+        if conversation is None:
+            self.kernel.journal.put_row(Row("meta", row.key, {}, deleted=True))
+            return
+        selection = msgspec.json.decode(row.body, type=Selection | None)
+        initiator, _ = self._attend(conversation_id, selection)
+        for message in await histories.heard(conversation_id):
+            initiator.heard(message)
+        initiator.resume(conversation)
 
     async def show(self, conversation_id: str) -> Result[ConversationView, ConversationNotFound]:
         """Show a conversation, from memory while it is open, else from its row."""
