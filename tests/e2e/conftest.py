@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.nodes import Api, Node
-from tests.e2e.wat import ECHO, fixed
+from tests.e2e.wat import echo
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +23,7 @@ def installed() -> None:
 def shared(installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     """Run one node for all tests of a module, with an agent that answers."""
     node = Node(tmp_path_factory.mktemp("node"))
-    node.api.agent("echo", fixed(ECHO))
+    node.api.agent("echo", echo())
     yield node
     assert node.stop() == 0, node.log
     assert "Traceback" not in node.log

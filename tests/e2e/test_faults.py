@@ -8,7 +8,20 @@ import pytest
 from wasmtime import wat2wasm
 
 from tests.e2e.nodes import Api, until
-from tests.e2e.wat import AT, DESK, INBOX, LENGTH, PAGE, PAGES, PARROT, RELAY, guest, telling, text
+from tests.e2e.wat import (
+    ASKED,
+    AT,
+    DESK,
+    INBOX,
+    LENGTH,
+    PAGE,
+    PAGES,
+    PARROT,
+    RELAY,
+    guest,
+    telling,
+    text,
+)
 
 END = PAGES * PAGE
 LOOP = "(loop $for_ever (br $for_ever)) (unreachable)"
@@ -307,9 +320,8 @@ def test_two_guests_that_answer_each_other_for_ever(api: Api) -> None:
 
 OPEN = '{"performative":"request","receiver":"denier","protocol":"fipa-request","content":"do"}'
 CANCEL = '{"performative":"cancel","conversation_id":"'
-REQUEST = int.from_bytes(b"requ", "little")
 INSIST = f"""
-  (if (i32.eq (call $act (local.get $p) (local.get $n)) (i32.const {REQUEST}))
+  (if {ASKED}
     (then (drop (call $send (i32.const 0) (i32.const {len(OPEN)}))) (return (i32.const 0))))
   (if (call $find (local.get $p) (local.get $n) (i32.const 320) (i32.const 15)) (then (return (i32.const 0))))
   (memory.copy (i32.const {200 + len(CANCEL)})
@@ -321,7 +333,7 @@ INSIST = f"""
 INSIST_DATA = f"""(data (i32.const 0) {text(OPEN)}) (data (i32.const 200) {text(CANCEL)})
   (data (i32.const 320) {text('"sender":"ams@c')}) (data (i32.const 340) {text('"conversation_id":"')})"""
 DENY = f"""
-  (if (i32.eq (call $act (local.get $p) (local.get $n)) (i32.const {REQUEST}))
+  (if {ASKED}
     (then (return (call $respond (local.get $p) (i32.const 0) (i32.const 24)))))
   (call $respond (local.get $p) (i32.const 100) (i32.const 26))"""
 """Body: agree to a request, and deny every cancel."""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.nodes import Node
-from tests.e2e.wat import ECHO, fixed
+from tests.e2e.wat import echo
 from tests.server.cli.servers import run
 
 pytestmark = pytest.mark.usefixtures("installed")
@@ -86,7 +86,7 @@ def test_a_file_that_is_no_database(tmp_path: Path, content: bytes) -> None:
 def test_a_database_from_a_newer_version(nodes: Callable[..., Node]) -> None:
     """Both versions are named, and the data is untouched: the newer node can still use it."""
     node = nodes()
-    node.api.agent("echo", fixed(ECHO))
+    node.api.agent("echo", echo())
     assert node.stop() == 0
     before = change(node, "SELECT max(version) FROM schema_version")
     change(node, "INSERT INTO schema_version VALUES (999)")
@@ -101,7 +101,7 @@ def test_a_folder_that_another_node_uses(nodes: Callable[..., Node]) -> None:
     """The second is told who has it, and the first goes on."""
     node = nodes()
     refused("--data", str(node.data), words=(str(node.data), "process"))
-    node.api.agent("echo", fixed(ECHO))
+    node.api.agent("echo", echo())
     assert node.api.ask("echo")["content"] == "here"
     node.kill()
     assert node.start().ask("echo")["content"] == "here"
@@ -110,7 +110,7 @@ def test_a_folder_that_another_node_uses(nodes: Callable[..., Node]) -> None:
 def test_a_damaged_journal_is_named_and_not_overwritten(nodes: Callable[..., Node]) -> None:
     """A group whose checksum is wrong stops the start, with its number."""
     node = nodes()
-    node.api.agent("echo", fixed(ECHO))
+    node.api.agent("echo", echo())
     assert node.stop() == 0
     columns = "sqlite_master AS made, pragma_table_info(made.name) AS info"
     table = change(node, f"SELECT made.name FROM {columns} WHERE info.name = 'blob'")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.nodes import Api, until
-from tests.e2e.wat import ECHO, INBOX, PAGE, PARROT, RELAY, fixed, guest, saying, telling, text
+from tests.e2e.wat import INBOX, PAGE, PARROT, RELAY, fixed, guest, saying, telling, text
 
 LOOP = "(loop $for_ever (br $for_ever)) (unreachable)"
 
@@ -375,8 +375,3 @@ def test_timers_are_limited(api: Api) -> None:
     api.agent("alarmist", guest(body))
     assert [int(api.ask("alarmist")["content"]) for _ in range(11)] == [100] * 10 + [0]
     assert api.get("agents/alarmist/stats")["timers"] == 1_000
-
-
-def test_echo_is_what_it_was() -> None:
-    """The agent that every test asks at its end answers with this."""
-    assert '"here"' in ECHO

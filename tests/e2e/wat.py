@@ -127,6 +127,18 @@ def fixed(response: str) -> bytes:
 
 
 ECHO = '{"performative":"inform","content":"here"}'
+REQUEST = int.from_bytes(b"requ", "little")
+ASKED = f"(i32.eq (call $act (local.get $p) (local.get $n)) (i32.const {REQUEST}))"
+"""Condition: the message is a request."""
+
+
+def echo() -> bytes:
+    """Return a guest that answers requests, and only these: what answers everything may never end."""
+    return guest(
+        f"(if {ASKED} (then (return {saying(ECHO)}))) (i32.const 0)",
+        f"(data (i32.const 0) {text(ECHO)})",
+    )
+
 
 AT = "(local.set $at (call $content (local.get $p) (local.get $n)))"
 LENGTH = "(call $length (local.get $at))"
