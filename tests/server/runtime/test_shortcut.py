@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, TypeAlias
 
 import hypothesis.strategies as st
 import msgspec
@@ -12,7 +12,12 @@ from hypothesis import HealthCheck, given, settings
 
 from tests.server.runtime.nodes import Bench, Message, Script
 
-ACTS = ("inform", "request", "agree", "cancel", "failure", "not-understood", "propose", "query-ref")
+ACTS = (
+    "inform", "request", "agree", "cancel", "failure", "not-understood", "propose", "query-ref", "cfp",
+    "accept-proposal", "reject-proposal", "refuse", "propose", "inform",
+)  # fmt: skip
+Case: TypeAlias = tuple[Message, *tuple[Message, ...]]
+"""What is asked, what is answered to that, and what each of the two says then."""
 NAMES = (
     "plain",
     "packed",
@@ -51,7 +56,7 @@ def message(*, asked: bool) -> st.SearchStrategy[Message]:
         "reply_to": NAMED,
         "protocol": st.sampled_from(["fipa-request", "x"])
         if not asked
-        else st.just("fipa-request"),
+        else st.sampled_from(["fipa-request", "fipa-contract-net"]),
         "reply_by": st.sampled_from(["+5s", "soon"]) if not asked else st.just("+5s"),
         "id": UUIDS,
         "x_note": ANY,
@@ -69,8 +74,18 @@ def message(*, asked: bool) -> st.SearchStrategy[Message]:
     )
 
 
+OPENERS: list[Message] = [
+    {"performative": "request", "protocol": "fipa-request"},
+    {"performative": "cfp", "protocol": "fipa-contract-net", "reply_with": "r1"},
+    {"performative": "cfp", "protocol": "fipa-contract-net", "conversation_id": "c2"},
+]
+PLAIN: list[Message] = [
+    {"performative": act} for act in ("agree", "inform", "propose", "accept-proposal", "refuse")
+]
+
+
 async def outcome(
-    cases: list[tuple[Message, Message]], codec: str, sender: str, *, short: bool
+    cases: list[Case], codec: str, sender: str, *, short: bool
 ) -> tuple[list[Any], dict[str, Any], int]:
     """Let an agent answer some messages, with or without the short cut; return all that came of it."""
     taken = 0
@@ -97,16 +112,17 @@ async def outcome(
     bench.post("drained", "request", protocol="fipa-request", conversation_id="open")
     bench.settle()
     (await node.control("drained", "drain")).unwrap()
-    answers = iter([response for _, response in cases])
+    answers = iter([said for case in cases for said in case[1::2]])
+    replies = iter([said for case in cases for said in case[2::2]])
     author = Script(
         lambda message, _tools: next(answers, None) if sender in message["sender"] else None
     )
     await bench.deploy("author", author, codec=codec, send_to=["*"])
-    asks = iter([ask for ask, _ in cases])
+    asks = iter([case[0] for case in cases])
     asker = Script(
         lambda message, tools: (
             tools.send(**{**next(asks), "receiver": "author"})
-            if message["sender"] == "api@caxton" else None
+            if message["sender"] == "api@caxton" else next(replies, None)
         )
     )  # fmt: skip
     await bench.deploy(sender, asker)
@@ -133,12 +149,19 @@ async def outcome(
     return records, state, taken
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
-    cases=st.lists(st.tuples(message(asked=True), message(asked=False)), min_size=1, max_size=3),
+    cases=st.lists(
+        st.tuples(
+            st.one_of(message(asked=True), st.sampled_from(OPENERS)),
+            *[st.one_of(message(asked=False), st.sampled_from(PLAIN)) for _ in range(4)],
+        ),
+        min_size=1,
+        max_size=3,
+    ),
     codec=st.sampled_from(["json", "msgpack"]),
 )
-def test_both_ways_lead_to_the_same_place(cases: list[tuple[Message, Message]], codec: str) -> None:
+def test_both_ways_lead_to_the_same_place(cases: list[Case], codec: str) -> None:
     """The same deliveries, wires, records, counters and answers, whatever is asked and answered."""
     short = asyncio.run(outcome(cases, codec, "asker", short=True))
     long = asyncio.run(outcome(cases, codec, "asker", short=False))
@@ -149,19 +172,19 @@ def test_both_ways_lead_to_the_same_place(cases: list[tuple[Message, Message]], 
 
 async def test_plain_responses_take_it() -> None:
     """It would be of no use if nobody did; and who is not plain goes the long way."""
-    plain: list[tuple[Message, Message]] = [
+    plain: list[Case] = [
         ({"performative": "request"}, {"performative": "inform", "content": 1}),
         ({"performative": "request", "reply_with": "r"}, {"performative": "inform"}),
         ({"performative": "inform"}, {"performative": "inform", "receiver": "plain"}),
         ({"performative": "inform"}, {"performative": "inform", "receiver": "narrow"}),
     ]
     assert (await outcome(plain, "json", "asker", short=True))[2] == 4
-    odd: list[tuple[Message, Message]] = [
+    odd: list[Case] = [
         ({"performative": "request"}, {"performative": "agree"}),
         ({"performative": "request"}, {"performative": "inform", "receiver": "api"}),
         ({"performative": "request"}, {"performative": "inform", "receiver": "stopped"}),
         ({"performative": "request"}, {"performative": "inform", "receiver": ["plain"]}),
         ({"performative": "request"}, {"performative": "inform", "conversation_id": "other"}),
-        ({"performative": "request", "protocol": "fipa-request"}, {"performative": "inform"}),
+        ({"performative": "request", "protocol": "fipa-request"}, {"performative": "propose"}),
     ]
     assert (await outcome(odd, "json", "asker", short=True))[2] == 0
