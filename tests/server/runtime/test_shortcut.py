@@ -16,7 +16,7 @@ ACTS = (
     "inform", "request", "agree", "cancel", "failure", "not-understood", "propose", "query-ref", "cfp",
     "accept-proposal", "reject-proposal", "refuse", "propose", "inform",
 )  # fmt: skip
-Case: TypeAlias = tuple[Message, *tuple[Message, ...]]
+Case: TypeAlias = tuple[Message, ...]
 """What is asked, what is answered to that, and what each of the two says then."""
 NAMES = (
     "plain",
