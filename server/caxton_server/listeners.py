@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
 import threading
 from typing import TYPE_CHECKING, ClassVar
 from wsgiref.simple_server import WSGIServer
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from caxton_core.errors import Problem
 from prometheus_client import start_http_server
 from returns.result import Failure, Result, Success
@@ -53,6 +55,7 @@ class Listeners:
     async def open(self) -> Result[None, CantListen]:
         """Bind both ports and begin to answer."""
         self.edge.description = describe(ROUTES)
+        logging.getLogger("aiohttp.server").addFilter(_in_one_line)
         self._runner = web.AppRunner(
             application(self.edge, ROUTES),
             access_log=None,
@@ -99,6 +102,16 @@ class Listeners:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+
+
+def _in_one_line(record: logging.LogRecord) -> bool:
+    """Make a line of what a client got wrong: whoever sends nonsense must not fill the log with tracebacks."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError | ConnectionResetError):
+        record.levelno, record.levelname = logging.INFO, logging.getLevelName(logging.INFO)
+        record.msg, record.args = "a request broke off: %s", (" ".join(str(error).split())[:200],)
+        record.exc_info = None
+    return True
 
 
 def _refused(setting: str, host: str, port: int, error: OSError) -> CantListen:
