@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from caxton_core.errors import AgentNotFound, NotFound
 from caxton_core.ports import Fault
@@ -37,8 +39,8 @@ async def test_messages_are_listed_in_the_order_they_were_sent() -> None:
     """Of a conversation, of an agent, of both, or all of them."""
     bench = await stocked()
 
-    async def contents(**asked: str) -> list[object]:
-        page = (await bench.node.messages(**asked)).unwrap()  # type: ignore[arg-type]
+    async def contents(**asked: Any) -> list[object]:
+        page = (await bench.node.messages(**asked)).unwrap()
         return [view.message.get("content") for view in page.items]
 
     failure = {"reason": "agent-error", "detail": "7"}
@@ -56,11 +58,12 @@ async def test_messages_are_listed_in_the_order_they_were_sent() -> None:
 async def test_pages_follow_each_other(limit: int) -> None:
     """Together they hold every message once, whatever their size."""
     bench = await stocked()
-    for asked in ({}, {"conversation_id": "c"}, {"agent": "agent"}):
-        whole = (await bench.node.messages(**asked, limit=99)).unwrap().items  # type: ignore[arg-type]
+    choices: tuple[dict[str, Any], ...] = ({}, {"conversation_id": "c"}, {"agent": "agent"})
+    for asked in choices:
+        whole = (await bench.node.messages(**asked, limit=99)).unwrap().items
         parts, cursor = [], None
         while True:
-            page = (await bench.node.messages(**asked, limit=limit, cursor=cursor)).unwrap()  # type: ignore[arg-type]
+            page = (await bench.node.messages(**asked, limit=limit, cursor=cursor)).unwrap()
             parts += page.items
             cursor = page.next_cursor
             if cursor is None:
