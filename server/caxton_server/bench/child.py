@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 from returns.result import Failure
 
+from caxton_server.app import relax_collector
 from caxton_server.bench.beds import make_bed
 from caxton_server.bench.workloads import WORKLOADS, Result
 
@@ -32,6 +33,7 @@ async def measure(workload: str, durability: str, seconds: float, folder: Path) 
 def main(arguments: list[str]) -> int:
     """Measure what the arguments name and write the results to stdout as JSON."""
     workload, durability, seconds = arguments
+    relax_collector()
     with tempfile.TemporaryDirectory(prefix="caxton-bench-", ignore_cleanup_errors=True) as folder:
         found = asyncio.run(measure(workload, durability, float(seconds), Path(folder)))
     sys.stdout.buffer.write(msgspec.json.encode(found))
