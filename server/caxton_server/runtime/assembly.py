@@ -128,6 +128,7 @@ class Runtime:
         await journal.wait(journal.position)
         if self._attempts is not None:
             self._attempts.clear()
+        await self.deployments_.recover()
         await self.initiators.recover(self.histories)
         for cell in to_start:
             await self._start_again(cell)

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 
 START_SECONDS = 10.0
 SWAP_MS = 2
+UNFINISHED = (DeploymentState.VALIDATING, DeploymentState.DEPLOYING, DeploymentState.PROMOTING)
 
 DeployError: TypeAlias = (
     AgentExists
@@ -191,6 +192,24 @@ class Deployments:
                 deployment.id, candidate.address, deployment.version, deployment.strategy
             )
         )
+
+    async def recover(self) -> None:
+        """End the deployments that were under way when the node ended: their new versions had not been put in place."""
+        for state in UNFINISHED:
+            rows = await asyncio.to_thread(
+                self.modules.storage.list, "deployments", {"state": state}, after=None, limit=1000
+            )
+            for row in rows:
+                view = msgspec.json.decode(row.body, type=DeploymentView)
+                cells = self.kernel.cells.values()
+                done = any(cell.deployment == view.id for cell in cells)
+                ended = DeploymentState.RUNNING if done else DeploymentState.FAILED
+                detail = "" if done else "the node ended before the new version was in place"
+                view = msgspec.structs.replace(view, state=str(ended), detail=detail)
+                columns: dict[str, str | int | None] = {"agent": view.agent, "state": view.state}
+                self.kernel.journal.put_row(
+                    Row("deployments", view.id, columns, msgspec.json.encode(view))
+                )
 
     # What strategies ask for
 
