@@ -107,6 +107,8 @@ class Agents:
             self.performer.clear(cell, "undeliverable", f"{cell.address} was removed")
         self.performer.alarms.silence(cell)
         self.kernel.remove(cell)
+        if not self.conversations.per_agent[cell.address]:
+            self.conversations.per_agent.pop(cell.address, None)
         self.kernel.journal.append(AgentRemoved(self.kernel.now, int(cell.handle)))
         self.kernel.journal.put_row(Row("agents", str(int(cell.handle)), {}, deleted=True))
         self._publish(AgentRemovedEvent(cell.address))
