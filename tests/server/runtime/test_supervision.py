@@ -1,0 +1,251 @@
+"""Agents whose instances die, and commands that cross."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from caxton_core.agents import AgentState
+from caxton_core.errors import Conflict, StartFailed
+from caxton_core.ports import Fault
+from returns.result import Success
+
+from tests.server.runtime.nodes import Bench, Message, Script, Tools
+
+TRAP = Fault("trap", "unreachable")
+
+
+async def control(bench: Bench, verb: str, name: str = "agent") -> Any:
+    """Do what an operator asks, running the node meanwhile; return the state, or the error."""
+    task = asyncio.ensure_future(bench.node.control(name, verb))
+    for _ in range(3):
+        await asyncio.sleep(0)
+        bench.settle()
+    done = await task
+    return done.unwrap().state if isinstance(done, Success) else done.failure()
+
+
+async def reach(bench: Bench, state: AgentState, script: Script) -> None:
+    """Bring the agent into a state."""
+    if state is AgentState.DRAINING:
+        bench.post("agent", "request", protocol="fipa-request", conversation_id="open")
+        bench.settle()
+    verbs = {"draining": "drain", "suspended": "suspend", "stopped": "stop"}
+    if state is AgentState.FAILED:
+        script.begin = lambda _config, _tools: Fault("agent-error", "no")
+        await control(bench, "restart")
+        script.begin = None
+    elif state in verbs:
+        await control(bench, verbs[state])
+    assert bench.cell("agent").state is state
+
+
+# Supervision
+
+
+def trapping(**fields: Any) -> Script:
+    """Return an agent that traps at every message but a good one."""
+    return Script(lambda message, _tools: None if message["content"] == "good" else TRAP, **fields)
+
+
+async def test_a_trapped_instance_is_replaced_and_never_called_again() -> None:
+    """The first restart is at once; what is in the mailbox is handled by the new instance."""
+    bench = await Bench().start()
+    script = trapping()
+    await bench.deploy("agent", script)
+    for content in ("bad", "good"):
+        bench.post("agent", content=content)
+    bench.settle()
+    assert (script.starts, script.closed) == (2, 1)
+    assert script.contents == ["bad", "good"]
+    view = bench.node.agent("agent").unwrap()
+    assert (view.state, view.restarts) == ("running", 1)
+    assert bench.node.kernel.counters.restarts == {"trap": 1}
+
+
+@pytest.mark.parametrize("reason", ["agent-error", "bad-response", "too-large"])
+async def test_after_a_fault_that_is_not_fatal_the_instance_lives_on(reason: str) -> None:
+    """Its memory is its own affair."""
+    bench = await Bench().start()
+    script = Script(lambda _message, _tools: Fault(reason, ""))
+    await bench.deploy("agent", script)
+    for _ in range(20):
+        bench.post("agent")
+    bench.settle()
+    assert (script.starts, len(script.seen)) == (1, 20)
+
+
+async def test_while_it_waits_to_be_restarted_its_mailbox_fills() -> None:
+    """It counts as running; the wait doubles from 0.2 s, shortened at random by at most a half."""
+    bench = await Bench().start()
+    script = trapping()
+    await bench.deploy("agent", script)
+    bench.post("agent", content=1)
+    bench.settle()
+    bench.post("agent", content=2)
+    bench.settle()
+    assert script.starts == 2
+    bench.post("agent", content="good")
+    bench.settle()
+    view = bench.node.agent("agent").unwrap()
+    assert (view.state, view.queue) == ("running", 1)
+    bench.advance(0.099)
+    assert script.starts == 2
+    bench.advance(0.101)
+    assert script.starts == 3
+    assert script.contents == [1, 2, "good"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "starts"), [("permanent", 4), ("transient", 4), ("temporary", 1)]
+)
+async def test_too_many_restarts_fail_an_agent(policy: str, starts: int) -> None:
+    """Then its mailbox is answered with failures, and it takes nothing any more until it is started again."""
+    bench = await Bench().start()
+    script = trapping()
+    restart = {"policy": policy, "max_restarts": 3, "within_s": 60}
+    await bench.deploy("agent", script, restart=restart)
+    heard = bench.heard("c")
+    for _ in range(10):
+        bench.post("agent", conversation_id="c", content="bad")
+    for _ in range(10):
+        bench.advance(1)
+    view = bench.node.agent("agent").unwrap()
+    assert view.state == "failed"
+    assert view.detail == "trap: unreachable"
+    assert script.starts == starts
+    assert len(heard) == len(await bench.letters()) == 10
+    assert {message["content"]["reason"] for message in heard} == {"trap", "undeliverable"}
+    assert "is failed" in str(bench.post("agent"))
+    assert await control(bench, "restart") == "running"
+    bench.post("agent", content="good")
+    bench.settle()
+    assert script.contents[-1] == "good"
+
+
+async def test_old_restarts_are_forgiven() -> None:
+    """Only those within the span count."""
+    bench = await Bench().start()
+    await bench.deploy("agent", trapping(), restart={"max_restarts": 2, "within_s": 10})
+    for _ in range(12):
+        bench.post("agent", content="bad")
+        bench.advance(6)
+    assert bench.node.agent("agent").unwrap().state == "running"
+
+
+async def test_a_start_that_fails_again_and_again_fails_the_agent() -> None:
+    """Each failing start of a supervised agent counts as a restart."""
+    bench = await Bench().start()
+    script = trapping()
+    await bench.deploy("agent", script)
+    script.begin = lambda _config, _tools: Fault("agent-error", "no")
+    bench.post("agent", content="bad")
+    for _ in range(20):
+        bench.advance(2)
+    assert bench.node.agent("agent").unwrap().state == "failed"
+    assert script.starts == 6
+
+
+@pytest.mark.parametrize("verb", ["stop", "suspend", "restart", "drain"])
+async def test_operators_may_act_while_it_waits_to_be_restarted(verb: str) -> None:
+    """The pending restart does not bring back what was stopped."""
+    bench = await Bench().start()
+    script = trapping()
+    await bench.deploy("agent", script)
+    for _ in range(2):
+        bench.post("agent", content="bad")
+        bench.settle()
+    assert bench.cell("agent").guest is None
+    state = await control(bench, verb)
+    bench.advance(1)
+    expected = {"stop": "stopped", "suspend": "suspended", "restart": "running", "drain": "stopped"}
+    assert state == bench.cell("agent").state == expected[verb]
+    assert (bench.cell("agent").guest is None) is (state == "stopped")
+
+
+# Commands that cross
+
+
+def slow(steps: int) -> Callable[[Message, Tools], Any]:
+    """Return what takes so many slices."""
+
+    def act(_message: Message, _tools: Tools) -> Any:
+        for _ in range(steps):
+            yield
+
+    return act
+
+
+async def crossing(first: str, second: str, script: Script) -> tuple[Any, Any]:
+    """Ask two things of an agent, the second while the first is under way."""
+    bench = await Bench().start()
+    await bench.deploy("agent", script)
+    script.begin = script.end = slow(4)
+    tasks = []
+    for verb in (first, second):
+        tasks.append(asyncio.ensure_future(bench.node.control("agent", verb)))
+        await asyncio.sleep(0)
+    for _ in range(5):
+        bench.settle()
+        await asyncio.sleep(0)
+    one, two = await asyncio.wait_for(asyncio.gather(*tasks), 5)
+    return one, two
+
+
+async def test_two_stops_are_one() -> None:
+    """Both wait for the same last call."""
+    one, two = await crossing("stop", "stop", Script())
+    assert one.unwrap().state == two.unwrap().state == "stopped"
+
+
+async def test_a_command_that_was_overtaken_says_so() -> None:
+    """Nobody waits for ever."""
+    one, two = await crossing("restart", "stop", Script())
+    assert isinstance(one.failure(), Conflict)
+    assert two.unwrap().state == "stopped"
+    one, two = await crossing("stop", "restart", Script())
+    assert isinstance(one.failure(), Conflict)
+    assert two.unwrap().state == "running"
+    one, two = await crossing("restart", "restart", Script())
+    assert isinstance(one.failure(), Conflict)
+    assert two.unwrap().state == "running"
+
+
+async def test_an_agent_that_is_removed_while_it_starts_is_gone() -> None:
+    """Who waited for its start is told."""
+    bench = await Bench().start()
+    script = Script()
+    await bench.deploy("agent", script)
+    script.begin = slow(9)
+    task = asyncio.ensure_future(bench.node.control("agent", "restart"))
+    await asyncio.sleep(0)
+    (await bench.node.remove_agent("agent")).unwrap()
+    bench.settle()
+    assert isinstance((await asyncio.wait_for(task, 5)).failure(), Conflict)
+    assert bench.node.kernel.cells == {}
+
+
+async def test_a_restart_that_fails_is_an_error_and_fails_the_agent() -> None:
+    """The answer says why."""
+    bench = await Bench().start()
+    script = Script()
+    await bench.deploy("agent", script)
+    script.begin = lambda _config, _tools: Fault("agent-error", "7")
+    assert await control(bench, "restart") == StartFailed("agent", "agent-error", "7")
+    assert bench.cell("agent").state == "failed"
+
+
+async def test_what_a_start_sends_reaches_agents_that_sleep() -> None:
+    """A message sent outside any turn wakes the loop."""
+    bench = await Bench().start()
+    other = Script()
+    await bench.deploy("other", other)
+    woken: list[int] = []
+    bench.node.scheduler.on_wake = lambda: woken.append(1)
+    start = Script(start=lambda _c, tools: tools.send(performative="inform", receiver="other"))
+    await bench.deploy("agent", start)
+    assert woken
+    bench.settle()
+    assert len(other.seen) == 1
