@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Generator
 from typing import Any, TypeAlias
 
 import msgspec
+import pytest
 from caxton_core import registry
+from caxton_core.agents import AgentState
 from caxton_core.errors import InvalidModule, LimitExceeded
 from caxton_core.hookspecs import SandboxKind, SandboxOptions, hookimpl
 from caxton_core.ids import ModuleDigest
@@ -32,6 +35,7 @@ from caxton_plugins.strategies import direct
 from caxton_server.config import Config
 from caxton_server.runtime.cells import Cell
 from caxton_server.runtime.node import Node
+from caxton_server.runtime.recovery import Recovery
 from returns.result import Failure, Result, Success
 
 Message: TypeAlias = dict[str, Any]
@@ -311,3 +315,62 @@ class Bench:
     async def letters(self) -> list[Any]:
         """Return the dead letters."""
         return (await self.node.dead_letters(limit=1000)).items
+
+
+async def control(bench: Bench, verb: str, name: str = "agent") -> Any:
+    """Do what an operator asks, running the node meanwhile; return the state, or the error."""
+    task = asyncio.ensure_future(bench.node.control(name, verb))
+    for _ in range(3):
+        await asyncio.sleep(0)
+        bench.settle()
+    done = await task
+    return done.unwrap().state if isinstance(done, Success) else done.failure()
+
+
+async def reach(bench: Bench, state: AgentState, script: Script) -> None:
+    """Bring the agent into a state."""
+    if state is AgentState.DRAINING:
+        bench.post("agent", "request", protocol="fipa-request", conversation_id="open")
+        bench.settle()
+    verbs = {"draining": "drain", "suspended": "suspend", "stopped": "stop"}
+    if state is AgentState.FAILED:
+        script.begin = lambda _config, _tools: Fault("agent-error", "no")
+        await control(bench, "restart")
+        script.begin = None
+    elif state in verbs:
+        await control(bench, verbs[state])
+    assert bench.cell("agent").state is state
+
+
+def saying(**fields: Any) -> Script:
+    """Return an agent that answers everything with the same message."""
+    return Script(lambda _message, _tools: dict(fields))
+
+
+def asking(**fields: Any) -> Script:
+    """Return an agent that sends a message whenever the API tells it to."""
+
+    def act(message: Message, tools: Tools) -> None:
+        if message["sender"] == "api@caxton":
+            assert tools.send(**fields) == 0
+
+    return Script(act)
+
+
+async def rebuilt(bench: Bench) -> Bench:
+    """Return a node with what the journal brings back, in which nothing has happened since."""
+    again = bench.again()
+    node = again.node
+    held: list[Any] = []
+    # Nobody is started: what is compared is what was read.
+    finish = Recovery.finish
+
+    def only(self: Recovery, **given: Any) -> list[Any]:
+        held.extend(finish(self, **given))
+        return []
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Recovery, "finish", only)
+        (await node.start()).unwrap()
+        await node.loop.stop(0)
+    return again

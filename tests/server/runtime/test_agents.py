@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -12,34 +11,9 @@ from caxton_core.ports import Fault
 from caxton_server.runtime.node import VERBS
 from returns.result import Failure, Success
 
-from tests.server.runtime.nodes import Bench, Message, Script, Tools
+from tests.server.runtime.nodes import Bench, Message, Script, Tools, control, reach
 
 TRAP = Fault("trap", "unreachable")
-
-
-async def control(bench: Bench, verb: str, name: str = "agent") -> Any:
-    """Do what an operator asks, running the node meanwhile; return the state, or the error."""
-    task = asyncio.ensure_future(bench.node.control(name, verb))
-    for _ in range(3):
-        await asyncio.sleep(0)
-        bench.settle()
-    done = await task
-    return done.unwrap().state if isinstance(done, Success) else done.failure()
-
-
-async def reach(bench: Bench, state: AgentState, script: Script) -> None:
-    """Bring the agent into a state."""
-    if state is AgentState.DRAINING:
-        bench.post("agent", "request", protocol="fipa-request", conversation_id="open")
-        bench.settle()
-    verbs = {"draining": "drain", "suspended": "suspend", "stopped": "stop"}
-    if state is AgentState.FAILED:
-        script.begin = lambda _config, _tools: Fault("agent-error", "no")
-        await control(bench, "restart")
-        script.begin = None
-    elif state in verbs:
-        await control(bench, verbs[state])
-    assert bench.cell("agent").state is state
 
 
 @pytest.mark.parametrize("state", [s for s in AgentState if s not in ("unloaded", "loaded")])

@@ -7,25 +7,10 @@ from typing import Any
 import pytest
 from caxton_core.ports import Fault
 
-from tests.server.runtime.nodes import Bench, Message, Script, Tools
+from tests.server.runtime.nodes import Bench, Message, Script, Tools, asking, saying
 
 BAD = {"no": "message"}
 ADDRESS = "agent@caxton"
-
-
-def saying(**fields: Any) -> Script:
-    """Return an agent that answers everything with the same message."""
-    return Script(lambda _message, _tools: dict(fields))
-
-
-def asking(**fields: Any) -> Script:
-    """Return an agent that sends a message whenever the API tells it to."""
-
-    def act(message: Message, tools: Tools) -> None:
-        if message["sender"] == "api@caxton":
-            assert tools.send(**fields) == 0
-
-    return Script(act)
 
 
 @pytest.mark.parametrize(

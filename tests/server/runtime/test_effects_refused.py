@@ -14,21 +14,6 @@ BAD = {"no": "message"}
 ADDRESS = "agent@caxton"
 
 
-def saying(**fields: Any) -> Script:
-    """Return an agent that answers everything with the same message."""
-    return Script(lambda _message, _tools: dict(fields))
-
-
-def asking(**fields: Any) -> Script:
-    """Return an agent that sends a message whenever the API tells it to."""
-
-    def act(message: Message, tools: Tools) -> None:
-        if message["sender"] == "api@caxton":
-            assert tools.send(**fields) == 0
-
-    return Script(act)
-
-
 async def test_a_suspended_step_is_judged_again() -> None:
     """What has become undeliverable meanwhile is answered like a refused response; the rest stands."""
     bench = await Bench().start()

@@ -7,35 +7,14 @@ from collections import Counter
 from typing import Any
 
 import hypothesis.strategies as st
-import pytest
 from caxton_core.ports import Fault
 from caxton_core.testing import FakeClock
-from caxton_server.runtime.recovery import Recovery
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from tests.server.runtime.nodes import Bench, Message, Script, Tools
 
 NAMES = ("ann", "bob", "cyd")
-
-
-async def rebuilt(bench: Bench) -> Bench:
-    """Return a node with what the journal brings back, in which nothing has happened since."""
-    again = bench.again()
-    node = again.node
-    held: list[Any] = []
-    # Nobody is started: what is compared is what was read.
-    finish = Recovery.finish
-
-    def only(self: Recovery, **given: Any) -> list[Any]:
-        held.extend(finish(self, **given))
-        return []
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Recovery, "finish", only)
-        (await node.start()).unwrap()
-        await node.loop.stop(0)
-    return again
 
 
 # Everything an operator may do, in any order

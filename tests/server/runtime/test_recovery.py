@@ -13,7 +13,7 @@ from caxton_plugins.storages.sqlite import SqliteStorage
 from caxton_server.runtime.records import Charged
 from caxton_server.runtime.recovery import ATTEMPTS, Recovery
 
-from tests.server.runtime.nodes import Bench, Message, Script, Scripts, Tools
+from tests.server.runtime.nodes import Bench, Message, Script, Scripts, Tools, rebuilt
 
 NAMES = ("ann", "bob", "cyd")
 
@@ -44,25 +44,6 @@ def picture(bench: Bench) -> dict[str, Any]:
         "per agent": +node.conversations_.per_agent,
         "per protocol": +node.conversations_.per_protocol,
     }  # fmt: skip
-
-
-async def rebuilt(bench: Bench) -> Bench:
-    """Return a node with what the journal brings back, in which nothing has happened since."""
-    again = bench.again()
-    node = again.node
-    held: list[Any] = []
-    # Nobody is started: what is compared is what was read.
-    finish = Recovery.finish
-
-    def only(self: Recovery, **given: Any) -> list[Any]:
-        held.extend(finish(self, **given))
-        return []
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Recovery, "finish", only)
-        (await node.start()).unwrap()
-        await node.loop.stop(0)
-    return again
 
 
 def babbler(chance: random.Random) -> Script:

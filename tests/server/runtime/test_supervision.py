@@ -7,39 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from caxton_core.agents import AgentState
 from caxton_core.errors import Conflict, StartFailed
 from caxton_core.ports import Fault
-from returns.result import Success
 
-from tests.server.runtime.nodes import Bench, Message, Script, Tools
+from tests.server.runtime.nodes import Bench, Message, Script, Tools, control
 
 TRAP = Fault("trap", "unreachable")
-
-
-async def control(bench: Bench, verb: str, name: str = "agent") -> Any:
-    """Do what an operator asks, running the node meanwhile; return the state, or the error."""
-    task = asyncio.ensure_future(bench.node.control(name, verb))
-    for _ in range(3):
-        await asyncio.sleep(0)
-        bench.settle()
-    done = await task
-    return done.unwrap().state if isinstance(done, Success) else done.failure()
-
-
-async def reach(bench: Bench, state: AgentState, script: Script) -> None:
-    """Bring the agent into a state."""
-    if state is AgentState.DRAINING:
-        bench.post("agent", "request", protocol="fipa-request", conversation_id="open")
-        bench.settle()
-    verbs = {"draining": "drain", "suspended": "suspend", "stopped": "stop"}
-    if state is AgentState.FAILED:
-        script.begin = lambda _config, _tools: Fault("agent-error", "no")
-        await control(bench, "restart")
-        script.begin = None
-    elif state in verbs:
-        await control(bench, verbs[state])
-    assert bench.cell("agent").state is state
 
 
 # Supervision
