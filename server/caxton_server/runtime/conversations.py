@@ -7,6 +7,7 @@ Rules:
 
 from __future__ import annotations
 
+import logging
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from caxton_server.runtime.kernel import Kernel, PlatformAgent
     from caxton_server.runtime.steps import Step
     from caxton_server.runtime.timers import Timers
+
+_log = logging.getLogger(__name__)
 
 CLOSED_KEPT = 10_000
 """Closed conversations remembered, so that late messages are told `terminated`."""
@@ -265,7 +268,17 @@ class Conversations:
             self.commit(moved, before)
 
     def restore(self, conversation: Conversation) -> None:
-        """Take a value from the journal, without judging or publishing anything."""
+        """Take a value from the journal, without judging or publishing anything.
+
+        A conversation whose protocol no plugin brings any more can't go on: its later messages are refused.
+        """
+        if conversation.protocol not in self.protocols:
+            _log.warning(
+                "no plugin brings %s: conversation %s is not taken up",
+                conversation.protocol,
+                conversation.id,
+            )
+            return
         known = self.open.pop(conversation.id, None)
         if known is not None:
             self._count(known, -1)

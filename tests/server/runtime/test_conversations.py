@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from caxton_core.conversations import Conversation, Leg
 from caxton_core.errors import ConversationNotFound
 from caxton_server.config import Config, RuntimeConfig
 from caxton_server.runtime.conversations import CLOSED_KEPT
@@ -205,3 +206,15 @@ async def test_a_full_conversation_takes_no_more() -> None:
         bench.settle()
     assert results == {"FipaMessage", "NotAdmitted"}
     assert (await bench.node.conversation("c")).unwrap().messages == 10_000
+
+
+async def test_a_conversation_without_its_protocol_is_not_taken_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What a plugin that is gone began is left alone after a restart, and said so."""
+    bench = await Bench().start()
+    conversations = bench.node.conversations_
+    lost = Conversation("c", "x-gone", "a@caxton", 0, 1, {"b@caxton": Leg("asked")}, 1, 1, 1)
+    conversations.restore(lost)
+    assert "c" not in conversations.open
+    assert "no plugin brings x-gone" in caplog.text
