@@ -6,6 +6,9 @@ environment it is an error: nox decides so by itself.
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
 from pathlib import Path
 
 import nox
@@ -84,6 +87,36 @@ def plugin(session: nox.Session) -> None:
         session.run("caxton", "plugin", "list")
     with session.chdir("examples/plugin"):
         session.run("pytest", "-q")
+
+
+@nox.session(python=PYTHONS)
+def native(session: nox.Session) -> None:
+    """Build the optional extension from its source, and run the sandbox's tests on both paths of a message.
+
+    Without a C compiler it is skipped, but with `CI` set in the environment that is an error.
+    """
+    if not compiler(session):
+        missing = "there is no C compiler, which caxton-native needs to be built"
+        if os.environ.get("CI"):
+            session.error(missing)
+        session.skip(missing)
+    # From a copy, because setuptools builds next to the source.
+    source = Path(session.create_tmp()).resolve() / "native"
+    shutil.rmtree(source, ignore_errors=True)
+    shutil.copytree(HERE / "native", source, ignore=shutil.ignore_patterns("build", "*.egg-info"))
+    session.install("-e", ".[test]")
+    # Anew each time: its version does not tell one source from another.
+    session.install("--force-reinstall", "--no-deps", str(source))
+    session.run("python", "-c", "import caxton_native")
+    session.run(*PYTEST, "tests/plugins/sandboxes", *session.posargs)
+
+
+def compiler(session: nox.Session) -> str | None:
+    """Find the C compiler that an extension of the session's Python is built with."""
+    asked = "import sysconfig; print(sysconfig.get_config_var('CC') or 'cc')"
+    usual = session.run("python", "-c", asked, silent=True)
+    words = shlex.split(os.environ.get("CC") or str(usual))
+    return shutil.which(words[0]) if words else None
 
 
 def build_wheel(session: nox.Session) -> Path:

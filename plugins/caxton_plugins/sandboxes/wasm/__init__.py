@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from caxton_core.errors import InvalidSetting
 from caxton_core.hookspecs import SandboxKind, SandboxOptions, hookimpl
-from returns.result import Result, Success
+from returns.result import Failure, Result, Success
 
 from caxton_plugins.sandboxes.wasm.engines import PROFILES
 from caxton_plugins.sandboxes.wasm.sandbox import WasmSandbox
 
 if TYPE_CHECKING:
-    from caxton_core.errors import InvalidSetting
     from caxton_core.ports import Sandbox
 
 __all__ = ["WasmSandbox", "caxton_api", "caxton_sandboxes"]
@@ -21,7 +21,12 @@ caxton_api = 1
 
 def make(options: SandboxOptions) -> Result[Sandbox, InvalidSetting]:
     """Make the sandbox; its compiler process starts at once, in the background."""
-    sandbox = WasmSandbox(options.cache)
+    native = options.settings.get("native", "auto")
+    if native not in ("auto", "off", False):  # YAML reads a bare off as false
+        return Failure(
+            InvalidSetting("plugins.settings.wasm", "native", f"{native!r} is neither auto nor off")
+        )
+    sandbox = WasmSandbox(options.cache, native=native == "auto")
     sandbox.warm()
     return Success(sandbox)
 

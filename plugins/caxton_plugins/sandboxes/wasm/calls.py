@@ -141,6 +141,7 @@ class Frame(ctypes.Structure):
         ("trap", ctypes.c_uint64),
         ("error", ctypes.c_uint64),
         ("fuel", ctypes.c_uint64),
+        ("context", ctypes.c_uint64),  # for those who read the frame alone
         ("instance", ctypes.c_uint64 * 2),
         ("memory", ctypes.c_uint64 * 3),
         ("functions", _Function * len(ENTRIES)),
@@ -169,6 +170,7 @@ ERROR: Final = _slot("error")
 FUEL: Final = _slot("fuel")
 _MEMORY = _slot("memory")
 _FUNCTIONS = _slot("functions")
+HANDLE: Final = _FUNCTIONS + 2 * ENTRIES.index("handle_message")
 
 NONE: Final = ctypes.c_size_t(0)
 ONE: Final = ctypes.c_size_t(1)
@@ -194,7 +196,8 @@ class Place:
         self.memory = Pointer(base + Frame.memory.offset)
         self.handle = self.function(ENTRIES.index("handle_message"))
         self.store: int = _store_new(engine, None, None)
-        self.context = Pointer(_store_context(self.store))
+        frame.context = _store_context(self.store)
+        self.context = Pointer(frame.context)
         _store_limiter(self.store, memory_limit, table_limit, 1, 1, 1)
         _must(_set_fuel(self.context, FOREVER))
         self.set_interval(interval)

@@ -16,7 +16,7 @@ from caxton_plugins.sandboxes.wasm import modules
 from caxton_plugins.sandboxes.wasm.cache import Cache
 from caxton_plugins.sandboxes.wasm.compiler import Compiler
 from caxton_plugins.sandboxes.wasm.engines import PROFILES, Loaded, ProfileEngine
-from caxton_plugins.sandboxes.wasm.guest import WasmGuest
+from caxton_plugins.sandboxes.wasm.native import guest_class
 
 if TYPE_CHECKING:
     from caxton_core.ids import ModuleDigest
@@ -33,8 +33,9 @@ class WasmSandbox:
 
     name = "wasm"
 
-    def __init__(self, cache: str = "") -> None:
+    def __init__(self, cache: str = "", *, native: bool = True) -> None:
         self._cache = Cache(cache)
+        self._guest_class = guest_class(native=native)
         self._compiler = Compiler()
         self._lock = threading.RLock()
         self._engines: dict[str, ProfileEngine] = {}
@@ -75,7 +76,7 @@ class WasmSandbox:
             loaded = found.unwrap()
         if loaded.survey.memory_minimum > limits.memory:
             return Failure(LimitExceeded("memory", limits.memory, loaded.survey.memory_minimum))
-        return Success(WasmGuest(loaded, limits, host))
+        return Success(self._guest_class(loaded, limits, host))
 
     def close(self) -> None:
         """Release engines and the child process; guests must be closed before."""
