@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ def describe_machine() -> dict[str, Any]:
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "wasmtime": _installed("wasmtime"),
+        "native": find_spec("caxton_native") is not None,
         "caxton": _installed("caxton-server"),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 
 import pytest
 from caxton_server.cli import main
@@ -48,6 +49,7 @@ def test_every_workload_has_figures(
     assert main(["bench", *arguments]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["machine"]["cores"] >= 1
+    assert report["machine"]["native"] is (find_spec("caxton_native") is not None)
     expected = [names | {"workload", "durability"} for names in METRICS[workload]]
     assert [set(result) for result in report["results"]] == expected
     for result in report["results"]:
