@@ -74,6 +74,7 @@ class Journal:
         self._index: Index | None = None
         self._writer: Writer | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
 
     # Life
 
@@ -111,6 +112,7 @@ class Journal:
         else:
             self.settle()
             self.storage.close()
+        self._closed = True
         self._loop = None
         for _, _, future in self._waiting:
             future.cancel()
@@ -150,8 +152,11 @@ class Journal:
         """End a turn: hand over what was given since the last one."""
         if self.position == self._flushed:
             return
-        self._flushed = self.position
         writer = self._writer
+        if writer is None and self.storage.blocks:
+            # Not begun, or ended: what comes now is not committed, and nobody may be told that it was.
+            return
+        self._flushed = self.position
         if writer is None:
             self._keep()
             self._reach(self.position)
@@ -228,9 +233,11 @@ class Journal:
             callback(position)
 
     async def wait(self, position: int) -> None:
-        """Return when everything up to `position` is committed."""
+        """Return when everything up to `position` is committed; cancelled when the journal is closed before."""
         if position <= self.committed:
             return
+        if self._closed:
+            raise asyncio.CancelledError
         if position > self._flushed:
             self.flush()
             if position <= self.committed:

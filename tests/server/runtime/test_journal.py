@@ -334,3 +334,25 @@ async def test_the_index_writes_few_rows(tmp_path: Path) -> None:
     assert 2 <= rows <= 4
     assert storage.find("c:c1") == storage.find("a:1") == list(range(1, storage.last_group() + 1))
     storage.close()
+
+
+async def test_what_comes_while_the_journal_closes_is_not_acknowledged(tmp_path: Path) -> None:
+    """Neither a record nor a row that comes too late is committed, and whoever waits for it is cancelled."""
+    storage = make_storage("sqlite", tmp_path)
+    journal = await make_journal(storage)
+    closing = asyncio.ensure_future(journal.close())
+    await asyncio.sleep(0)
+    journal.append(note(1))
+    late = asyncio.ensure_future(
+        journal.wait(journal.put_row(Row("client_ids", "late", {"digest": "d", "created": 1})))
+    )
+    await closing
+    with pytest.raises(asyncio.CancelledError):
+        await late
+    with pytest.raises(asyncio.CancelledError):
+        await journal.wait(journal.append(note(2)))
+    again = make_storage("sqlite", tmp_path)
+    again.open().unwrap()
+    assert again.get("client_ids", "late") is None
+    assert list(again.groups(0)) == []
+    again.close()
