@@ -195,13 +195,13 @@ class Journal:
             first = min(first, earliest)
             self._latest = max(self._latest, latest)
         frame = self.codec.encode(records) if records else b""
-        turn = Turn(self.position, frame, records, images, rows, first, self._latest)
+        # What a turn was given is its own: the writer must not find in it what comes later.
         self._records = []
         if images:
             self._images = {}
         if rows:
             self._rows = {}
-        return turn
+        return Turn(self.position, frame, records, images or {}, rows or {}, first, self._latest)
 
     # Commits
 

@@ -356,3 +356,24 @@ async def test_what_comes_while_the_journal_closes_is_not_acknowledged(tmp_path:
     assert again.get("client_ids", "late") is None
     assert list(again.groups(0)) == []
     again.close()
+
+
+async def test_what_comes_after_a_turn_is_not_committed_with_it() -> None:
+    """A row and an after-image wait for their own turn, however late the writer gets to the turn before it."""
+    storage = Moody()
+    journal = await make_journal(storage)
+    storage.gate.clear()
+    journal.append(note(0))
+    journal.flush()
+    turned = journal.append(note(1))
+    journal.flush()
+    journal.append(note(2))
+    journal.put_row(Row("meta", "late", {}, b"1"))
+    journal.after_image("c1", note(3))
+    storage.gate.set()
+    await journal.wait(turned)
+    assert storage.get("meta", "late") is None
+    assert not any(batch.images for batch in journal.recover())
+    await journal.wait(journal.position)
+    assert storage.get("meta", "late") is not None
+    assert await journal.close() == Success(None)
