@@ -130,6 +130,8 @@ def audit(api: Api, load: Load) -> None:
         connection.request("POST", "/api/v1/messages?wait=30s", json.dumps(message), headers)
         counts[key] = int(json.loads(connection.getresponse().read())["reply"]["content"])
     connection.close()
-    assert {key: count for key, count in counts.items() if count != 1} == {}
+    strange = {key: count for key, count in counts.items() if count != 1}
+    stories = [api.call("GET", f"/api/v1/messages/{key}").data for key in strange]
+    assert strange == {}, (stories, api.all("dead-letters"))
     assert total == len(load.acknowledged)
     assert api.letters(load.receiver) == []
