@@ -60,7 +60,7 @@ def commands(
 ) -> Iterator[tuple[str, click.Command, click.Context]]:
     """Walk a tree of commands, each with its full name."""
     # With its settings: click keeps the help option it makes for the first context of a command.
-    settings: dict[str, Any] = command.context_settings
+    settings: dict[str, Any] = dict(command.context_settings)
     context = click.Context(command, info_name=name.rsplit(" ", 1)[-1], parent=parent, **settings)
     yield name, command, context
     if isinstance(command, click.Group):
