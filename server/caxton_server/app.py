@@ -200,7 +200,7 @@ STEPS: tuple[Step, ...] = (
 
 
 def relax_collector() -> None:
-    """Let the cycle collector run rarely: what a message makes holds no cycles, so it finds nothing and costs 5 %.
+    """Let the cycle collector run rarely: what a message makes holds no cycles, so it finds nothing to free.
 
     For a process that is a node; embedders decide for theirs.
     """
