@@ -131,7 +131,7 @@ class Connections:
                 except sqlite3.Error as again:
                     failed = self._error(again)
                 return Failure(failed)
-            except BaseException:
+            except BaseException:  # whatever it was, no transaction stays open
                 writer.rollback()
                 raise
             return _DONE

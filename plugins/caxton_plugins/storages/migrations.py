@@ -84,7 +84,7 @@ def migrate(connection: sqlite3.Connection, found: int) -> None:
                 connection.execute(statement)
             connection.execute("INSERT INTO schema_version VALUES (?)", (number,))
         connection.execute("COMMIT")
-    except BaseException:
+    except BaseException:  # whatever it was, no transaction stays open
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise

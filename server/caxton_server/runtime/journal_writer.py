@@ -71,7 +71,7 @@ class Writer:
     def _run(self) -> None:
         try:
             self._write()
-        except Exception as error:
+        except Exception as error:  # raised again: only said before the thread ends
             # A bug, of a codec perhaps. Nothing will be committed any more: say so before the thread ends.
             self._announce(
                 self._position, StorageUnavailable(f"the journal's writer ended: {error!r}")
