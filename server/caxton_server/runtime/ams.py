@@ -63,20 +63,23 @@ class Ams:
     def post(self, to: Cell | PlatformAgent, message: FipaMessage) -> Sent | None:
         """Deliver a message of the platform; None when it had to become a dead letter."""
         kernel = self.kernel
-        wire = encode(message, to.codec)
+        routed, act = kernel.counters.delivered, message.performative
         if type(to) is PlatformAgent:
             kernel.serial += 1
             if to is kernel.api:
+                routed[act] = routed.get(act, 0) + 1
                 kernel.told(message)
+            wire = encode(message, to.codec)
             return Sent(kernel.serial, (0,), message.conversation_id, message.id, wire)
+        # The next version of an agent, while it starts, has no mailbox of its own.
+        to = kernel.cells.get(to.handle, to)
+        wire = encode(message, to.codec)
         if not to.receives_platform or not to.mailbox.has_platform_room(len(wire)):
             reason = "mailbox-full" if to.receives_platform else "not-running"
             self.bury(message, reason, f"{to.address} cannot take it", to.address, 0)
             return None
         kernel.serial += 1
-        kernel.counters.delivered[message.performative] = (
-            kernel.counters.delivered.get(message.performative, 0) + 1
-        )
+        routed[act] = routed.get(act, 0) + 1
         to.mailbox.push(Delivery(kernel.serial, message, wire, True, kernel.now))
         self.scheduler.wake(to)
         return Sent(kernel.serial, (to.handle,), message.conversation_id, message.id, wire)
@@ -98,7 +101,7 @@ class Ams:
         if why.admission:
             self.conversations.publish(MessageRejected(undelivered.id, conversation_id, why.reason))
         elif why.receiver:
-            self.conversations.fail(conversation_id, why.receiver)
+            self.conversations.fail(conversation_id, why.receiver, author=cell.address)
         if draft.performative in ANSWERED_NEVER:
             return ()
         delivery = cell.step.delivery
@@ -179,12 +182,11 @@ class Ams:
     def miss(
         self, author: Cell | PlatformAgent, message: FipaMessage, why: Refused
     ) -> tuple[Sent, ...]:
-        """Close the leg of a receiver that could not be reached by a message that reached others, and say so."""
+        """Say that a message that reached others could not reach one of its receivers, whose leg has failed."""
         detail = f"{why.reason}: {why.detail}"
         self.bury(message, "undeliverable", detail, why.receiver, 0)
         if message.performative in ANSWERED_NEVER:
             return ()
-        self.conversations.fail(message.conversation_id, why.receiver)
         return self._failure(author, message, "undeliverable", detail)
 
     def _failure(
@@ -205,7 +207,7 @@ class Ams:
         if delivery.platform or message.performative in ANSWERED_NEVER:
             return ()
         if message.protocol is not None:
-            self.conversations.fail(message.conversation_id, cell.address)
+            self.conversations.fail(message.conversation_id, cell.address, author=message.sender)
         sender = self.kernel.find(message.sender)
         return () if sender is None else self._failure(sender, message, reason, detail)
 

@@ -115,8 +115,8 @@ class Cell:
 
     @property
     def receives_platform(self) -> bool:
-        """Tell whether the platform may still put messages into its mailbox."""
-        return self.state in TAKES_ANSWERS
+        """Tell whether the platform may put messages into its mailbox; it may from an agent's first start on."""
+        return self.state in TAKES_ANSWERS or self.state is AgentState.LOADED
 
     def accepts(self, conversation: Conversation | None, *, opens: bool) -> bool:
         """Tell whether agents may send to it; a draining one only goes on with open conversations."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -245,10 +245,20 @@ class Conversations:
         elif before.next_deadline is not None:
             self._arm(conversation_id, before.next_deadline)
 
-    def fail(self, conversation_id: str, participant: str) -> None:
-        """Close a participant's leg because a message to it could not be delivered or handled."""
+    def without(self, conversation: Conversation, missed: Iterable[str]) -> Conversation:
+        """Return a conversation in which the legs of those that a message could not reach have failed."""
+        protocol = self.protocols[conversation.protocol]
+        for participant in missed:
+            conversation = fail_leg(protocol, conversation, participant, now=self.kernel.now)
+        return conversation
+
+    def fail(self, conversation_id: str, participant: str, *, author: str) -> None:
+        """Close a participant's leg because a message of the initiator to it could not be delivered or handled.
+
+        One of any other `author` went to it only because the initiator wanted its answers there.
+        """
         before = self.open.get(conversation_id)
-        if before is None or participant not in before.legs:
+        if before is None or participant not in before.legs or author != before.initiator:
             return
         after = fail_leg(self.protocols[before.protocol], before, participant, now=self.kernel.now)
         if after is not before:

@@ -7,6 +7,8 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -48,7 +50,7 @@ class Performer:
         self.kernel, self.router, self.conversations = kernel, router, conversations
         self.timers, self.ams = timers, ams
         self.alarms = Alarms(kernel, timers, ams)
-        self.after: list[Sent] = []
+        self.after: list[Callable[[], tuple[Sent, ...]]] = []
 
     # Steps
 
@@ -187,12 +189,15 @@ class Performer:
         self.scheduler.on_wake()
 
     def _rest(self) -> tuple[Sent, ...]:
-        """Take what the platform said to the messages just delivered."""
-        after, self.after = tuple(self.after), []
-        return after
+        """Let the platform say what it has to say to the messages just delivered.
+
+        Not before all of a step is delivered: its messages were judged together, and what is said changes conversations.
+        """
+        after, self.after = self.after, []
+        return tuple([sent for say in after for sent in say()])
 
     def deliver(self, planned: Planned) -> Sent:
-        """Hand a judged message to its receivers; what the platform says to it is in `after`."""
+        """Hand a judged message to its receivers; what the platform has to say to it is in `after`."""
         kernel = self.kernel
         message, wires, now = planned.message, planned.wires, kernel.now
         first = serial = kernel.serial + 1
@@ -222,10 +227,10 @@ class Performer:
         if planned.conversation is not None:
             self.conversations.commit(planned.conversation, planned.before, planned.awarded)
         if unserved is not None:
-            self.after += self.ams.decline(unserved, message)
+            self.after.append(partial(self.ams.decline, unserved, message))
         for why in planned.missed:
-            author = kernel.find(message.sender)
-            self.after += self.ams.miss(author or kernel.api, message, why)
+            author = planned.author or kernel.api
+            self.after.append(partial(self.ams.miss, author, message, why))
         return Sent(first, tuple(handles), message.conversation_id, message.id, wire)
 
     def _keep(self, cell: Cell) -> records.Effects:

@@ -47,7 +47,8 @@ class Refused(msgspec.Struct, frozen=True, gc=False):
 class Planned(msgspec.Struct, frozen=True, gc=False):
     """A message that may be sent: to whom, in which form, and the conversation after it.
 
-    `missed`: receivers in the conversation that it can't reach; their legs fail (docs/conversations.md).
+    `missed`: receivers in the conversation that it can't reach; in `conversation` their legs have failed
+    (docs/conversations.md), and its `author` is still to be told.
     """
 
     message: FipaMessage
@@ -59,6 +60,7 @@ class Planned(msgspec.Struct, frozen=True, gc=False):
     awarded: tuple[str, ...] = ()
     draft: Draft | None = None
     missed: tuple[Refused, ...] = ()
+    author: Cell | PlatformAgent | None = None
 
 
 NOT_A_MESSAGE: Final = -1
@@ -345,7 +347,9 @@ class Router:
             targets = tuple([target for target in targets if target.address not in names])
             if not targets:
                 return missed[0]
-        return Planned(message, wires, targets, size, before, after, awarded, draft, missed)
+            if after is not None:
+                after = self.conversations.without(after, names)
+        return Planned(message, wires, targets, size, before, after, awarded, draft, missed, author)
 
     @staticmethod
     def _fits(target: Cell, size: int, step: Step | None) -> bool:
