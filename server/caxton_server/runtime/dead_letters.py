@@ -45,7 +45,7 @@ class DeadLetters:
 
     async def list(self, *, limit: int, cursor: str | None) -> Page[DeadLetterView]:
         """Return a page, oldest first."""
-        await self.kernel.journal.wait(self.kernel.journal.position)
+        await self.kernel.journal.readable()
         rows = await asyncio.to_thread(
             self.storage.list, "dead_letters", {}, after=cursor, limit=limit + 1
         )
@@ -53,7 +53,7 @@ class DeadLetters:
         return Page(views, rows[limit - 1].key if len(rows) > limit else None)
 
     async def _show(self, letter_id: str) -> DeadLetterView | None:
-        await self.kernel.journal.wait(self.kernel.journal.position)
+        await self.kernel.journal.readable()
         row = await asyncio.to_thread(self.storage.get, "dead_letters", letter_id)
         return None if row is None else msgspec.json.decode(row.body, type=DeadLetterView)
 

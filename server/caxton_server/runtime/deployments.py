@@ -298,7 +298,7 @@ class Deployments:
 
     async def list(self, *, limit: int, cursor: str | None) -> Page[DeploymentView]:
         """Return the deployments, oldest first."""
-        await self.kernel.journal.wait(self.kernel.journal.position)
+        await self.kernel.journal.readable()
         rows = await asyncio.to_thread(
             self.modules.storage.list, "deployments", {}, after=cursor, limit=limit + 1
         )
@@ -307,7 +307,7 @@ class Deployments:
 
     async def show(self, deployment_id: str) -> Result[DeploymentView, NotFound]:
         """Return one deployment."""
-        await self.kernel.journal.wait(self.kernel.journal.position)
+        await self.kernel.journal.readable()
         row = await asyncio.to_thread(self.modules.storage.get, "deployments", deployment_id)
         if row is None:
             return Failure(NotFound("deployment", deployment_id))

@@ -51,6 +51,7 @@ class Performer:
         self.timers, self.ams = timers, ams
         self.alarms = Alarms(kernel, timers, ams)
         self.after: list[Callable[[], tuple[Sent, ...]]] = []
+        self.missed: list[records.Missed] = []
 
     # Steps
 
@@ -136,6 +137,14 @@ class Performer:
         self.kernel.journal.append(
             records.Step(cell.handle, step.now, serial, conversation, message, sent, kept)
         )
+        if self.missed:
+            self._record_missed()
+
+    def _record_missed(self) -> None:
+        """Append, behind the record of a message, the records of those it missed."""
+        missed, self.missed = self.missed, []
+        for record in missed:
+            self.kernel.journal.append(record)
 
     def _judge_again(self, cell: Cell) -> list[tuple[Refused, Draft]]:
         """Judge the sends of a step that was suspended, if anything they rest on has changed meanwhile."""
@@ -186,6 +195,7 @@ class Performer:
         sent = self.deliver(planned)
         for each in (sent, *self._rest()):
             self.kernel.journal.append(records.Routed(self.kernel.now, each))
+        self._record_missed()
         self.scheduler.on_wake()
 
     def _rest(self) -> tuple[Sent, ...]:
@@ -229,7 +239,10 @@ class Performer:
         if unserved is not None:
             self.after.append(partial(self.ams.decline, unserved, message))
         for why in planned.missed:
-            author = planned.author or kernel.api
+            author, detail = planned.author or kernel.api, f"{why.reason}: {why.detail}"
+            self.missed.append(
+                records.Missed(now, why.receiver, message.conversation_id, message.id, detail)
+            )
             self.after.append(partial(self.ams.miss, author, message, why))
         return Sent(first, tuple(handles), message.conversation_id, message.id, wire)
 
@@ -306,7 +319,18 @@ class Performer:
         for held in cell.held.values():
             deliveries += held
         cell.held.clear()
-        sent: tuple[Sent, ...] = ()
+        sent: list[Sent] = []
+        bounced: list[records.Bounced] = []
         for delivery in sorted(deliveries, key=lambda each: each.serial):
             sent += self.ams.bounce(cell, delivery, reason, detail)
-        self.kernel.journal.append(records.Cleared(self.kernel.now, int(cell.handle), sent))
+            message = delivery.message
+            bounced.append(records.Bounced(message.conversation_id, message.id))
+        self.kernel.journal.append(
+            records.Cleared(
+                self.kernel.now,
+                int(cell.handle),
+                tuple(sent),
+                tuple(bounced),
+                f"{reason}: {detail}",
+            )
+        )

@@ -108,7 +108,7 @@ class EventLog:
 
     async def _stored(self, after: int) -> AsyncIterator[EventView]:
         """Yield what the table holds behind a number, once everything published so far is in it."""
-        await self.kernel.journal.wait(self.kernel.journal.position)
+        await self.kernel.journal.readable()
         key = f"{after:016d}"
         while True:
             rows = await asyncio.to_thread(self.storage.list, "events", {}, after=key, limit=PAGE)

@@ -18,7 +18,7 @@ from caxton_core.views import HistoryEntry, MessageView, Page
 from returns.result import Failure, Result, Success
 
 from caxton_server.runtime.ams import document
-from caxton_server.runtime.records import Cleared, Record, Routed, Sent, Step
+from caxton_server.runtime.records import Cleared, Missed, Record, Routed, Sent, Step
 
 if TYPE_CHECKING:
     from caxton_server.runtime.kernel import Kernel
@@ -45,7 +45,7 @@ class Histories:
             if found is None:
                 return Failure(AgentNotFound(agent))
             handle = int(found.handle)
-        await self._settled()
+        await self.journal.readable()
         after = int(cursor) if cursor is not None else 0
         entries = await asyncio.to_thread(self._page, conversation_id, handle, after, limit + 1)
         views = [self._view(sent, history) for sent, history in entries[:limit]]
@@ -55,7 +55,7 @@ class Histories:
 
     async def message(self, message_id: str) -> Result[MessageView, NotFound]:
         """Return one message with its delivery history."""
-        await self._settled()
+        await self.journal.readable()
         entry = await asyncio.to_thread(self._one, message_id)
         return (
             Failure(NotFound("message", message_id))
@@ -67,7 +67,7 @@ class Histories:
         self, conversation_id: str, message_id: str
     ) -> tuple[dict[str, Any], dict[str, Any] | None] | None:
         """Return a message and the first reply to the API behind it that is no `agree`; None when it is not kept."""
-        await self._settled()
+        await self.journal.readable()
         entries = await asyncio.to_thread(self._page, conversation_id, 0, 0, EXCHANGE_MESSAGES)
         messages = [document(decode(sent.wire)) for sent, _ in entries]
         ids = [message["id"] for message in messages]
@@ -83,15 +83,11 @@ class Histories:
 
     async def heard(self, conversation_id: str) -> list[FipaMessage]:
         """Return what was said to the API in a conversation, in order."""
-        await self._settled()
+        await self.journal.readable()
         entries = await asyncio.to_thread(self._page, conversation_id, 0, 0, EXCHANGE_MESSAGES)
         messages = [decode(sent.wire) for sent, _ in entries]
         api = self.kernel.api.address
         return [message for message in messages if api in receivers_of(message)]
-
-    async def _settled(self) -> None:
-        self.journal.settle()
-        await self.journal.wait(self.journal.position)
 
     def _page(
         self, conversation_id: str | None, handle: int, after: int, limit: int
@@ -132,8 +128,24 @@ class Histories:
                 sent,
                 [HistoryEntry("sent", format_time(record.time), self._name(author))],
             )
-        if isinstance(record, Step) and record.message in known:
-            known[record.message][1].append(self._handled(record))
+        if isinstance(record, Step):
+            if record.message in known:
+                known[record.message][1].append(self._handled(record))
+        elif isinstance(record, Cleared):
+            for bounced in record.bounced:
+                if bounced.message in known:
+                    known[bounced.message][1].append(
+                        HistoryEntry(
+                            "failed",
+                            format_time(record.time),
+                            self._name(record.agent),
+                            record.detail,
+                        )
+                    )
+        elif isinstance(record, Missed) and record.message in known:
+            known[record.message][1].append(
+                HistoryEntry("failed", format_time(record.time), record.receiver, record.detail)
+            )
 
     def _one(self, message_id: str) -> tuple[Sent, list[HistoryEntry]] | None:
         """Find a message by the time in its id, and then its history through its conversation."""

@@ -201,7 +201,7 @@ class Initiators:
         if known is not None:
             self.kernel.tick()
             return Success(self.conversations.view(known))
-        await self.kernel.journal.wait(self.kernel.journal.position)
+        await self.kernel.journal.readable()
         row = await asyncio.to_thread(self.storage.get, "conversations", conversation_id)
         if row is None:
             return Failure(ConversationNotFound(conversation_id))
@@ -211,7 +211,7 @@ class Initiators:
         self, *, state: str | None, protocol: str | None, limit: int, cursor: str | None
     ) -> Page[ConversationView]:
         """Return a page of conversations, open and closed, by id."""
-        await self.kernel.journal.wait(self.kernel.journal.position)
+        await self.kernel.journal.readable()
         self.kernel.tick()
         where: dict[str, str | int] = {}
         if state is not None:

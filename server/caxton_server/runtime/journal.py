@@ -6,14 +6,13 @@ Rules:
 - Records are encoded by `flush`, so that their size is known at once; after-images by the writer, once for each group.
 - A storage that does not block keeps things in memory only: there is no writer, a turn is committed when `flush`
   returns, its records are packed when somebody reads, and only the latest 100,000 unread ones are kept.
-- With durability `memory` nothing waits for the storage; it is only kept from falling behind.
+- With durability `memory` nothing waits for the storage but who reads it; it is only kept from falling behind.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import heapq
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ from returns.result import Failure, Result, Success
 
 from caxton_server.runtime.journal_groups import Batch, Codec, Turn, pack, unpack
 from caxton_server.runtime.journal_index import Index, Key
+from caxton_server.runtime.journal_waits import Waits
 from caxton_server.runtime.journal_writer import Writer
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ class Journal:
         self.codec = codec or Codec()
         self.position = 0
         """How many changes were given so far."""
-        self.committed = 0
-        """Changes up to here may leave the node."""
+        self._may_leave = Waits()
+        self._stored = Waits()
         self.failing: StorageError | None = None
         """Why the last try to commit failed; None when it did not."""
         self.errors = 0
@@ -69,12 +69,9 @@ class Journal:
         self._written = 0
         self._pending: deque[tuple[int, int, float]] = deque()
         self._pending_bytes = 0
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
-        self._tickets = 0
         self._index: Index | None = None
         self._writer: Writer | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._closed = False
 
     # Life
 
@@ -112,11 +109,9 @@ class Journal:
         else:
             self.settle()
             self.storage.close()
-        self._closed = True
         self._loop = None
-        for _, _, future in self._waiting:
-            future.cancel()
-        self._waiting.clear()
+        self._may_leave.close()
+        self._stored.close()
         if done:
             return Success(None)
         return Failure(self.failing or StorageUnavailable("the last groups could not be committed"))
@@ -159,6 +154,7 @@ class Journal:
         self._flushed = self.position
         if writer is None:
             self._keep()
+            self._stored.reach(self.position)
             self._reach(self.position)
             return
         turn = self._turn()
@@ -220,32 +216,25 @@ class Journal:
             self._commit_times.append(self._clock.monotonic() - pending[0][2])
         while pending and pending[0][0] <= position:
             self._pending_bytes -= pending.popleft()[1]
+        self._stored.reach(position)
         if position > self.committed:
             self._reach(position)
 
+    @property
+    def committed(self) -> int:
+        """Return the position up to which changes may leave the node."""
+        return self._may_leave.reached
+
     def _reach(self, position: int) -> None:
-        self.committed = position
-        while self._waiting and self._waiting[0][0] <= position:
-            future = heapq.heappop(self._waiting)[2]
-            if not future.done():
-                future.set_result(None)
+        self._may_leave.reach(position)
         for callback in self.on_commit:
             callback(position)
 
     async def wait(self, position: int) -> None:
         """Return when everything up to `position` is committed; cancelled when the journal is closed before."""
-        if position <= self.committed:
-            return
-        if self._closed:
-            raise asyncio.CancelledError
         if position > self._flushed:
             self.flush()
-            if position <= self.committed:
-                return
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._tickets += 1
-        heapq.heappush(self._waiting, (position, self._tickets, future))
-        await future
+        await self._may_leave.until(position)
 
     @property
     def congested(self) -> bool:
@@ -269,6 +258,11 @@ class Journal:
         if self._writer is None and self._images:
             with self._packing:
                 self._pack([], self._clock.time_ms())
+
+    async def readable(self) -> None:
+        """Return when a read of the storage finds everything given so far."""
+        self.settle()
+        await self._stored.until(self.position)
 
     def _pack_kept(self) -> None:
         """Pack what was kept unpacked; on the reader's thread, a turn at a time, so that the loop need not wait."""

@@ -111,6 +111,7 @@ class Modules:
 
     async def show(self, digest: str) -> Result[ModuleView, NotFound]:
         """Return one module."""
+        await self.kernel.journal.readable()
         row = await asyncio.to_thread(self.storage.get, "modules", digest)
         if row is None:
             return Failure(NotFound("module", digest))
@@ -118,6 +119,7 @@ class Modules:
 
     async def list(self, *, limit: int, cursor: str | None) -> Page[ModuleView]:
         """Return the modules, by digest."""
+        await self.kernel.journal.readable()
         rows = await asyncio.to_thread(
             self.storage.list, "modules", {}, after=cursor, limit=limit + 1
         )

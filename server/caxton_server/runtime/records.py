@@ -104,11 +104,30 @@ class AgentRemoved(msgspec.Struct, frozen=True, array_like=True, tag="agent-remo
 
 
 class Cleared(msgspec.Struct, frozen=True, array_like=True, tag="cleared"):
-    """An agent's mailbox was answered with failures and emptied."""
+    """An agent's mailbox was answered with failures and emptied; `bounced` are the messages that were in it."""
 
     time: int
     agent: int
     sent: tuple[Sent, ...]
+    bounced: tuple[Bounced, ...] = ()
+    detail: str = ""
+
+
+class Bounced(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A message that an agent will not handle any more."""
+
+    conversation: str
+    message: str
+
+
+class Missed(msgspec.Struct, frozen=True, array_like=True, tag="missed"):
+    """A message that was delivered to others could not be delivered to one of its receivers, named by its address."""
+
+    time: int
+    receiver: str
+    conversation: str
+    message: str
+    detail: str
 
 
 class Charged(msgspec.Struct, frozen=True, array_like=True, tag="charged"):
@@ -120,7 +139,7 @@ class Charged(msgspec.Struct, frozen=True, array_like=True, tag="charged"):
     attempt: int
 
 
-Record: TypeAlias = Step | Routed | AgentSaved | AgentRemoved | Cleared | Charged
+Record: TypeAlias = Step | Routed | AgentSaved | AgentRemoved | Cleared | Charged | Missed
 
 
 def index_keys(records: Sequence[Record]) -> set[str | int]:
@@ -135,7 +154,11 @@ def index_keys(records: Sequence[Record]) -> set[str | int]:
             sent = (record.sent,)
         elif isinstance(record, Cleared):
             keys.add(record.agent)
+            keys.update([bounced.conversation for bounced in record.bounced])
             sent = record.sent
+        elif isinstance(record, Missed):
+            keys.add(record.conversation)
+            continue
         else:
             continue
         for item in sent:

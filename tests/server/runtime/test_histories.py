@@ -9,7 +9,7 @@ from caxton_core.errors import AgentNotFound, NotFound
 from caxton_core.ports import Fault
 from returns.result import Failure
 
-from tests.server.runtime.nodes import Bench, Script
+from tests.server.runtime.nodes import Bench, Script, control
 
 
 async def stocked() -> Bench:
@@ -116,3 +116,53 @@ async def test_tries_are_part_of_the_history() -> None:
         bench.advance(1)
     history = (await bench.node.message(message.id)).unwrap().history
     assert [entry.event for entry in history] == ["sent", "retried", "retried", "handled"]
+
+
+@pytest.mark.parametrize("how", ["stop", "remove", "fail"])
+async def test_what_an_agent_will_not_handle_any_more_is_in_the_history(how: str) -> None:
+    """Stopped, removed or failed: what it had before it says so, whatever the conversation, after a restart too."""
+    bench = await Bench().start()
+    script = Script()
+    await bench.deploy("agent", script)
+    (await bench.node.control("agent", "suspend")).unwrap()
+    messages = [bench.post("agent", conversation_id=conversation) for conversation in "cd"]
+    (await bench.node.control("agent", "resume")).unwrap()
+    if how == "remove":
+        (await bench.node.remove_agent("agent")).unwrap()
+    elif how == "stop":
+        await control(bench, "stop")
+    else:
+        script.begin = lambda _config, _tools: Fault("agent-error", "no")
+        await control(bench, "restart")
+    for node in (bench.node, (await bench.again().start()).node):
+        for message in messages:
+            sent, failed = (await node.message(message.id)).unwrap().history
+            assert (sent.event, failed.event) == ("sent", "failed")
+            assert failed.detail.startswith("undeliverable: ")
+            assert failed.agent == "agent@caxton" or how == "remove"
+
+
+async def test_a_receiver_that_was_missed_is_in_the_history() -> None:
+    """With those that got the message, and with the reason."""
+    bench = await Bench().start()
+    await bench.deploy("free", Script())
+    await bench.deploy("full", limits={"mailbox": 1})
+    (await bench.node.control("full", "suspend")).unwrap()
+    bench.post("full")
+    cfp = {"protocol": "fipa-contract-net", "conversation_id": "c", "receiver": ["free", "full"]}
+    script = Script(
+        lambda message, tools: (
+            tools.send(performative="cfp", **cfp) if message["sender"] == "api@caxton" else None
+        )
+    )
+    await bench.deploy("asker", script)
+    bench.post("asker")
+    bench.settle()
+    bench.post(["free", "full"], "cfp", protocol="fipa-contract-net", conversation_id="d")
+    bench.settle()
+    full = "mailbox_full: the mailbox of full@caxton is full"
+    for conversation, author in (("c", "asker@caxton"), ("d", "caxton")):
+        first = (await bench.node.messages(conversation_id=conversation)).unwrap().items[0]
+        assert [(entry.event, entry.agent, entry.detail) for entry in first.history] == [
+            ("sent", author, ""), ("failed", "full@caxton", full), ("handled", "free@caxton", ""),
+        ]  # fmt: skip

@@ -377,3 +377,20 @@ async def test_what_comes_after_a_turn_is_not_committed_with_it() -> None:
     await journal.wait(journal.position)
     assert storage.get("meta", "late") is not None
     assert await journal.close() == Success(None)
+
+
+async def test_a_read_finds_what_was_acknowledged_before_it_was_written() -> None:
+    """With durability `memory` an acknowledgement does not wait for a storage that is behind; a read does."""
+    storage = Moody()
+    storage.durability = "memory"
+    journal = await make_journal(storage)
+    storage.gate.clear()
+    await journal.wait(journal.put_row(Row("meta", "a", {}, b"1")))
+    assert storage.get("meta", "a") is None
+    reading = asyncio.ensure_future(journal.readable())
+    await asyncio.sleep(0.01)
+    assert not reading.done()
+    storage.gate.set()
+    await reading
+    assert storage.get("meta", "a") == Row("meta", "a", {}, b"1")
+    assert await journal.close() == Success(None)

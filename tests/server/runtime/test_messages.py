@@ -19,6 +19,7 @@ from caxton_core.errors import (
     Timeout,
     UnknownProtocol,
 )
+from caxton_core.ports import Fault
 from returns.result import Failure
 
 from tests.server.runtime.journals import Moody
@@ -206,3 +207,36 @@ async def test_a_node_that_cannot_commit_takes_nothing_new(error: Any) -> None:
     assert script.contents == [1]
     (await bench.node.send(body(content=3))).unwrap()
     await bench.node.stop()
+
+
+async def test_what_was_acknowledged_is_found_by_every_read() -> None:
+    """Even where the acknowledgement did not wait for the storage: messages, conversations, dead letters, events."""
+    storage = Moody()
+    storage.durability = "memory"
+    bench = await Bench(storage=storage).start()
+    await bench.deploy("agent", Script(lambda _message, _tools: Fault("agent-error", "1")))
+    node = bench.node
+    storage.gate.clear()
+    sent = (
+        await node.send(b'{"performative":"request","protocol":"fipa-request","receiver":"agent"}')
+    ).unwrap()
+    bench.settle()
+
+    async def first_event() -> Any:
+        async for view in node.events(after=0, types=["message.dead_lettered"]):
+            return view.data["message"]
+        return None
+
+    reads = [
+        asyncio.ensure_future(read) for read in (
+            node.message(sent.id), node.conversation(sent.conversation_id), node.dead_letters(), first_event(),
+        )
+    ]  # fmt: skip
+    await asyncio.sleep(0.01)
+    assert not any(read.done() for read in reads)
+    storage.gate.set()
+    message, conversation, letters, event = await asyncio.wait_for(asyncio.gather(*reads), 30)
+    assert message.unwrap().message["id"] == event == sent.id
+    assert conversation.unwrap().outcome == "failed"
+    assert [letter.message["id"] for letter in letters.items] == [sent.id]
+    await node.stop()
