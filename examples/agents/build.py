@@ -1,24 +1,30 @@
 """Build the example guests, the same bytes every time.
 
 `python examples/agents/build.py` rebuilds the modules the packages carry; `--check` compares instead of writing.
-Needs Python with `ziglang` (C) and, for the AssemblyScript guest, Node with npm.
+`python examples/agents/build.py --into FOLDER SOURCE...` builds any other agents, each as FOLDER/<name>.wasm.
+Needs Python with `ziglang` (C) and, for AssemblyScript, Node with npm; its compiler is kept in
+`assemblyscript/node_modules`.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 SERVER = HERE.parents[1] / "server" / "caxton_server"
 DEMO = SERVER / "demo"
 BENCH = SERVER / "bench" / "guests"
+ASSEMBLYSCRIPT = HERE / "assemblyscript"
 
 # Fits the profile `strict`: the MVP instruction set, nothing imported but `caxton`.
 C_FLAGS = (
@@ -62,16 +68,40 @@ def _c(optimise: str) -> Builder:
     return build
 
 
+def tool(name: str) -> str | None:
+    """Find a program of Node: beside this Python, or on the path."""
+    return shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
+
+
+@contextlib.contextmanager
+def alone(what: str) -> Iterator[None]:
+    """Let nobody else on this machine do the same meanwhile."""
+    name = hashlib.sha256(what.encode()).hexdigest()[:16]
+    with (Path(tempfile.gettempdir()) / f"caxton-{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def compiler() -> Path:
+    """Return the AssemblyScript compiler; install the locked one unless it is there."""
+    modules = ASSEMBLYSCRIPT / "node_modules"
+    wanted = hashlib.sha256((ASSEMBLYSCRIPT / "package-lock.json").read_bytes()).hexdigest()
+    stamp = modules / ".installed"
+    with alone(str(modules)):
+        if not stamp.is_file() or stamp.read_text() != wanted:
+            npm = tool("npm")
+            if npm is None:
+                raise SystemExit("npm is needed to build AssemblyScript")
+            _run([npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"], ASSEMBLYSCRIPT)
+            stamp.write_text(wanted)
+    return modules / "assemblyscript" / "bin" / "asc.js"
+
+
 def _assemblyscript(source: Path, output: Path, folder: Path) -> None:
-    """Install the locked compiler beside a copy of the sources and run it there."""
-    work = folder / source.parent.name
-    shutil.copytree(source.parent, work, ignore=shutil.ignore_patterns("node_modules"))
-    npm = shutil.which("npm")
-    if npm is None:
-        raise SystemExit("npm is needed to build the AssemblyScript guest")
-    _run([npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"], work)
-    compiler = work / "node_modules" / "assemblyscript" / "bin" / "asc.js"
-    _run(["node", compiler, source.name, "-o", output, *ASSEMBLYSCRIPT_FLAGS], work)
+    node = tool("node")
+    if node is None:
+        raise SystemExit("node is needed to build AssemblyScript")
+    _run([node, compiler(), source.name, "-o", output, *ASSEMBLYSCRIPT_FLAGS], source.parent)
 
 
 SMALL, FAST = _c("-Oz"), _c("-O2")
@@ -89,6 +119,15 @@ GUESTS: dict[str, tuple[Path, Path, Builder]] = {
 def build(name: str, output: Path) -> None:
     """Build one guest."""
     source, _, builder = GUESTS[name]
+    _build(builder, source, output)
+
+
+def compile_source(source: Path, output: Path) -> None:
+    """Build an agent from its source in C or AssemblyScript."""
+    _build(_assemblyscript if source.suffix == ".ts" else SMALL, source.resolve(), output.resolve())
+
+
+def _build(builder: Builder, source: Path, output: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="caxton-guests-") as folder:
         builder(source, output, Path(folder))
     output.chmod(0o644)
@@ -97,11 +136,21 @@ def build(name: str, output: Path) -> None:
 def main() -> int:
     """Build all guests, or those named; with `--check` only compare."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("names", nargs="*", metavar="guest", help=", ".join(GUESTS))
+    parser.add_argument(
+        "names", nargs="*", metavar="guest", help=f"{', '.join(GUESTS)}; with --into source files"
+    )
+    parser.add_argument("--into", type=Path, help="build source files into this folder")
     parser.add_argument(
         "--check", action="store_true", help="compare with the modules in the packages"
     )
     options = parser.parse_args()
+    if options.into is not None:
+        options.into.mkdir(parents=True, exist_ok=True)
+        for name in options.names:
+            output = options.into / f"{Path(name).stem}.wasm"
+            compile_source(Path(name), output)
+            print(f"{output}: {output.stat().st_size} bytes")
+        return 0
     unknown = sorted(set(options.names) - set(GUESTS))
     if unknown:
         parser.error(f"no such guest: {', '.join(unknown)}")

@@ -1,46 +1,37 @@
-"""The modules in the packages are what their sources say."""
+"""The committed modules are what the sources build."""
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-AGENTS = Path(__file__).parents[2] / "examples" / "agents"
-
-
-def _load() -> ModuleType:
-    """Import the build script, which is no package."""
-    spec = importlib.util.spec_from_file_location("examples_agents_build", AGENTS / "build.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-BUILD = _load()
+from tests.examples.compilers import AGENTS, BUILD, need
 
 
 @pytest.mark.parametrize("name", list(BUILD.GUESTS))
 def test_rebuilding_gives_the_same_bytes(name: str, tmp_path: Path) -> None:
     """Sources and tools, pinned, give exactly the committed module."""
     source, kept, _ = BUILD.GUESTS[name]
-    if source.suffix == ".ts" and not (shutil.which("npm") and shutil.which("node")):
-        pytest.skip("the AssemblyScript guest needs node and npm")
-    if source.suffix == ".c":
-        pytest.importorskip("ziglang")
+    need(source)
     BUILD.build(name, tmp_path / "fresh.wasm")
     assert (tmp_path / "fresh.wasm").read_bytes() == kept.read_bytes()
 
 
 def test_the_lock_names_no_registry() -> None:
     """The lock pins versions and digests and leaves the address to npm's configuration."""
-    lock = (AGENTS / "job" / "package-lock.json").read_text()
+    lock = (AGENTS / "assemblyscript" / "package-lock.json").read_text()
     assert '"integrity": "sha512-' in lock
     assert '"resolved"' not in lock
+
+
+@pytest.mark.parametrize("missing", ["", "yes"])
+def test_a_missing_compiler_is_an_error_only_where_it_must_be_there(
+    missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without node a test is skipped; in continuous integration it fails."""
+    monkeypatch.setattr(BUILD, "tool", lambda _name: None)
+    monkeypatch.setenv("CI", missing)
+    expected = pytest.fail.Exception if missing else pytest.skip.Exception
+    with pytest.raises(expected, match="needs node and npm"):
+        need(Path("agent.ts"))

@@ -15,6 +15,11 @@ IMPORT("send") i32 cx_send(const void *data, u32 length);
 IMPORT("log") void cx_log(i32 level, const void *text, u32 length);
 IMPORT("state_get") i32 cx_state_get(const void *key, u32 key_length, void *value, u32 capacity);
 IMPORT("state_put") i32 cx_state_put(const void *key, u32 key_length, const void *value, u32 length);
+IMPORT("state_delete") i32 cx_state_delete(const void *key, u32 key_length);
+IMPORT("now_ms") i64 cx_now_ms(void);
+IMPORT("random") void cx_random(void *to, u32 length);
+IMPORT("set_timer") i32 cx_set_timer(i64 delay_ms, const void *content, u32 length);
+IMPORT("cancel_timer") i32 cx_cancel_timer(i32 timer);
 
 /* The compiler may call these whatever the flags say; MVP has no bulk memory. */
 typedef u64 __attribute__((aligned(1), may_alias)) cx_word;
@@ -40,6 +45,7 @@ typedef struct {
 
 #define CX_NONE ((cx_span){0, 0})
 #define CX_TEXT(literal) ((cx_span){(const u8 *)(literal), sizeof(literal) - 1})
+#define CX_STRING(literal) CX_TEXT("\"" literal "\"") /* the same as a JSON string */
 
 static inline int cx_same(cx_span a, cx_span b) {
     if (a.length != b.length) return 0;

@@ -66,3 +66,23 @@ export function elements(array: string): string[] {
 export function integer(object: string, name: string): i64 {
   return I64.parseInt(member(object, name));
 }
+
+/** Is the raw value this string, or this literal? */
+export function is(value: string, word: string): bool {
+  return says(value, 0, value.length, word);
+}
+
+/** A text as a JSON string. The texts of names, ids and tokens need no other escapes. */
+export function quoted(words: string): string {
+  return '"' + words.replaceAll("\\", "\\\\").replaceAll('"', '\\"') + '"';
+}
+
+/** What a JSON string says, when only quotes and backslashes are escaped in it. */
+export function unquoted(value: string): string {
+  let words = "";
+  for (let i = 1; i < value.length - 1; i++) {
+    if (value.charCodeAt(i) == 92) i++;
+    words += value.charAt(i);
+  }
+  return words;
+}

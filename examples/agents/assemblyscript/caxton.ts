@@ -10,6 +10,21 @@ declare function hostStateGet(key: usize, keyLength: usize, value: usize, capaci
 @external("caxton", "state_put")
 declare function hostStatePut(key: usize, keyLength: usize, value: usize, length: usize): i32;
 // @ts-ignore: decorator
+@external("caxton", "state_delete")
+declare function hostStateDelete(key: usize, keyLength: usize): i32;
+// @ts-ignore: decorator
+@external("caxton", "random")
+declare function hostRandom(to: usize, length: usize): void;
+// @ts-ignore: decorator
+@external("caxton", "set_timer")
+declare function hostSetTimer(delay: i64, content: usize, length: usize): i32;
+// @ts-ignore: decorator
+@external("caxton", "now_ms")
+export declare function now(): i64;
+// @ts-ignore: decorator
+@external("caxton", "cancel_timer")
+export declare function cancelTimer(timer: i32): i32;
+// @ts-ignore: decorator
 @external("caxton", "log")
 declare function hostLog(level: i32, text: usize, length: usize): void;
 
@@ -48,6 +63,26 @@ export function remember(key: string, value: string): bool {
   const k = String.UTF8.encode(key);
   const v = String.UTF8.encode(value);
   return hostStatePut(changetype<usize>(k), k.byteLength, changetype<usize>(v), v.byteLength) == 0;
+}
+
+export function forget(key: string): void {
+  const k = String.UTF8.encode(key);
+  hostStateDelete(changetype<usize>(k), k.byteLength);
+}
+
+/** The number of a new timer, or -1; what it brings is text. */
+export function setTimer(delay: i64, content: string): i32 {
+  const bytes = String.UTF8.encode(content);
+  return hostSetTimer(delay, changetype<usize>(bytes), bytes.byteLength);
+}
+
+/** Random hexadecimal digits. */
+export function randomHex(digits: i32): string {
+  const bytes = new Uint8Array((digits + 1) / 2);
+  hostRandom(bytes.dataStart, bytes.length);
+  let hex = "";
+  for (let i = 0; i < digits; i++) hex += "0123456789abcdef".charAt(i & 1 ? bytes[i / 2] & 15 : bytes[i / 2] >> 4);
+  return hex;
 }
 
 // The host copies a response at once, but the buffer must outlive the function that wrote it.
