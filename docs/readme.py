@@ -1,8 +1,8 @@
-"""Run the commands of the README in a copy of the tree, as somebody would who pastes them one after the other.
+"""Run the commands of the README, then those of docs/protocols.md, as somebody would who pastes them one after the other.
 
-The block of the test command is left out: it is what runs this. Every other block marked `bash` is run by one
-shell, in order, and must succeed; what a remark `shows:` names must be in their output. The server of the tour
-gets free ports instead of its usual ones.
+All run in one copy of the tree. The block of the test command is left out: it is what runs this. Every other block marked
+`bash` of a page is run by one shell, in order, and must succeed; what a remark `shows:` names must be in their output.
+Servers get free ports instead of their usual ones.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import threading
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+PAGES = ("README.md", "docs/protocols.md")
 BLOCK = re.compile(r"^```bash\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SHOWS = re.compile(r"^<!-- shows: (.*) -->$", re.MULTILINE)
 LONGEST = 900
@@ -29,9 +30,9 @@ PREAMBLE = "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n
 LEFT_OUT = shutil.ignore_patterns(".?*", "__pycache__", "node_modules", "build", "dist", "*-data")
 
 
-def commands(readme: str) -> str:
-    """Join the blocks of a README that are to be run."""
-    return "\n".join(block for block in BLOCK.findall(readme) if "/nox" not in block)
+def commands(page: str) -> str:
+    """Join the blocks of a page that are to be run."""
+    return "\n".join(block for block in BLOCK.findall(page) if "/nox" not in block)
 
 
 def free_ports(count: int) -> list[int]:
@@ -70,10 +71,10 @@ def run(script: str, folder: Path, environment: dict[str, str]) -> tuple[int, st
             os.killpg(shell.pid, signal.SIGKILL)
 
 
-def missing(readme: str, printed: str) -> list[str]:
-    """Return what the README says its commands show, in this order, and they did not."""
+def missing(page: str, printed: str) -> list[str]:
+    """Return what a page says its commands show, in this order, and they did not."""
     lost, at = [], 0
-    for text in SHOWS.findall(readme):
+    for text in SHOWS.findall(page):
         found = printed.find(text, at)
         if found < 0:
             lost.append(text)
@@ -82,9 +83,9 @@ def missing(readme: str, printed: str) -> list[str]:
     return lost
 
 
-def main() -> int:
-    """Run the commands; 0 when all succeed and show what they should."""
-    readme = (ROOT / "README.md").read_text()
+def follow(name: str, folder: Path) -> int:
+    """Run the commands of one page; 0 when all succeed and show what they should."""
+    page = (ROOT / name).read_text()
     port, metrics = free_ports(2)
     environment = {
         # The venv of whoever runs this is not what a newcomer has.
@@ -97,15 +98,20 @@ def main() -> int:
         "CAXTON_SERVER__METRICS_PORT": str(metrics),
         "CAXTON_URL": f"http://127.0.0.1:{port}",
     }
-    script = PREAMBLE + commands(readme).replace(":8080", f":{port}")
+    script = PREAMBLE + commands(page).replace(":8080", f":{port}")
+    code, printed = run(script, folder, environment)
+    for text in missing(page, printed):
+        print(f"{name}: the commands did not show: {text}", file=sys.stderr)
+        code = code or 1
+    print(f"{name}: the commands ended with exit code {code}")
+    return code
+
+
+def main() -> int:
+    """Run the pages in their order, each in the state that the one before leaves; 0 when all went well."""
     with tempfile.TemporaryDirectory() as parent:
         folder = shutil.copytree(ROOT, Path(parent) / "caxton", ignore=LEFT_OUT)
-        code, printed = run(script, folder, environment)
-    for text in missing(readme, printed):
-        print(f"README.md: the commands did not show: {text}", file=sys.stderr)
-        code = code or 1
-    print(f"README.md: the commands ended with exit code {code}")
-    return code
+        return next((code for name in PAGES if (code := follow(name, folder))), 0)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import click
 
 HERE = Path(__file__).parent
 PAGE = re.compile(r"Page_(\w+)_")
+PICTURE = re.compile(r"^<!-- states: (\S+) -->\n.*?^<!-- end -->", re.MULTILINE | re.DOTALL)
 NOTE = (
     "<!-- Written by `python docs/reference.py`; change the docstrings and help texts it reads. -->"
 )
@@ -200,6 +201,19 @@ def states() -> str:
     return f"{head}\n\n{NOTE}\n\n{rest}"
 
 
+def drawn() -> str:
+    """Fill in the pictures of docs/protocols.md, which is otherwise written by hand."""
+    from caxton_core import diagrams, registry
+
+    tables = {protocol.name: protocol.table for protocol in registry.load().unwrap().protocols()}
+
+    def picture(place: re.Match[str]) -> str:
+        text = diagrams.mermaid(tables[place[1]])
+        return f"<!-- states: {place[1]} -->\n```mermaid\n{text}```\n<!-- end -->"
+
+    return PICTURE.sub(picture, (HERE / "protocols.md").read_text())
+
+
 def docstring(thing: object) -> str:
     """Return a docstring as Markdown: what is indented or a doctest becomes a block of code."""
     text = re.sub(r"^:return:", "Returns", inspect.getdoc(thing) or "", flags=re.MULTILINE)
@@ -234,6 +248,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "cli.md": cli,
     "hooks.md": hooks,
     "metrics.md": metrics,
+    "protocols.md": drawn,
     "rest.md": rest,
     "states.md": states,
 }

@@ -10,6 +10,7 @@ from typing import Any, get_args
 import pytest
 from caxton_core import hookspecs
 from caxton_core.conversations_values import Reason
+from caxton_core.registry import load
 from caxton_server.config import SETTINGS
 
 ROOT = Path(__file__).parent.parent
@@ -50,6 +51,23 @@ def test_every_reason_of_a_refusal_is_explained() -> None:
     """Each reason for which a conversation refuses a message has its row, and no other has one."""
     rows = re.findall(r"^\| `([a-z-]+)` \|", (DOCS / "conversations.md").read_text(), re.MULTILINE)
     assert sorted(rows) == sorted(get_args(Reason))
+
+
+def test_every_protocol_is_shown() -> None:
+    """Each protocol has its section: both pictures, what is refused and why, and a command that is run."""
+    sections = re.split(r"^## ", (DOCS / "protocols.md").read_text(), flags=re.MULTILINE)
+    shown = {section.partition("\n")[0]: section for section in sections[2:]}
+    protocols = load().unwrap().protocols()
+    assert sorted(shown) == sorted({protocol.name for protocol in protocols})
+    for name, section in shown.items():
+        for part in (
+            f"<!-- states: {name} -->\n```mermaid\nstateDiagram",
+            "```mermaid\nsequenceDiagram",
+            "| refused | reason |",
+            f"```bash\n.venv/bin/caxton conversation start --protocol {name} ",
+            "<!-- shows: ",
+        ):
+            assert part in section, (name, part)
 
 
 def test_every_hook_has_a_test() -> None:

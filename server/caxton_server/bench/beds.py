@@ -42,7 +42,7 @@ class Bed:
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._node = server.node
+        self.node = server.node
         self._close_logs = logs.setup("error")
         self._modules: dict[str, bytes] = {}
         self._digests: dict[str, str] = {}
@@ -65,7 +65,7 @@ class Bed:
             module = self._module(guest) + (_custom_section(mark) if mark else b"")
         else:
             document["module"] = digest
-        deployed = await self._node.deploy(Manifest.parse(document).unwrap(), module)
+        deployed = await self.node.deploy(Manifest.parse(document).unwrap(), module)
         if isinstance(deployed, Failure):
             raise SystemExit(f"{name} was not deployed: {deployed.failure()}")
         if not mark:
@@ -80,24 +80,24 @@ class Bed:
     async def send(self, receiver: str, performative: str, content: Any) -> None:
         """Send one message from outside."""
         message = {"performative": performative, "receiver": receiver, "content": content}
-        sent = await self._node.send(msgspec.json.encode(message))
+        sent = await self.node.send(msgspec.json.encode(message))
         if isinstance(sent, Failure):
             raise SystemExit(f"{receiver} got no message: {sent.failure()}")
 
     async def committed(self) -> None:
         """Wait until everything done so far is as durable as the node makes it."""
-        journal = self._node.kernel.journal
+        journal = self.node.kernel.journal
         journal.flush()
         await journal.wait(journal.position)
 
     async def quiet(self) -> None:
         """Wait until nobody has anything to do."""
-        while not self._node.scheduler.idle:  # noqa: ASYNC110 - nothing announces it, and nothing is measured here
+        while not self.node.scheduler.idle:  # noqa: ASYNC110 - nothing announces it, and nothing is measured here
             await asyncio.sleep(0.01)
 
     def handled(self) -> int:
         """Return how many messages guests have been handed."""
-        return self._node.scheduler.handled
+        return self.node.scheduler.handled
 
     def handled_by(self, name: str) -> int:
         """Return how many messages one agent has handled."""
@@ -105,11 +105,11 @@ class Bed:
 
     def closed(self) -> int:
         """Return how many conversations have come to their end."""
-        return sum(self._node.kernel.counters.conversations_closed.values())
+        return sum(self.node.kernel.counters.conversations_closed.values())
 
     def mishaps(self) -> dict[str, int]:
         """Return what went wrong, by reason; a figure counts only when this is empty."""
-        counters = self._node.kernel.counters
+        counters = self.node.kernel.counters
         return dict(counters.dead_letters + counters.rejections + counters.traps)
 
     def watch(self) -> None:
@@ -130,7 +130,7 @@ class Bed:
         return [(after - before) / 1e3 for before, after in pairwise(times)]
 
     def _cell(self, name: str) -> Cell:
-        found = self._node.kernel.find(name)
+        found = self.node.kernel.find(name)
         assert isinstance(found, Cell)
         return found
 
