@@ -28,6 +28,7 @@ from typing import Final
 
 from caxton_core.conversations_ams import admit_ams
 from caxton_core.conversations_cancels import answer_cancel
+from caxton_core.conversations_floors import advance
 from caxton_core.conversations_initiators import admit_initiator
 from caxton_core.conversations_outcomes import (
     ending,
@@ -52,6 +53,7 @@ from caxton_core.conversations_values import (
     Phase,
     Reason,
     Rejection,
+    Round,
 )
 from caxton_core.conversations_verdicts import (
     BAD_IN_REPLY_TO,
@@ -67,7 +69,7 @@ from caxton_core.conversations_verdicts import (
 
 __all__ = [
     "LIMIT", "OUTCOMES", "Admission", "Cancel", "Conversation", "Floor", "Leg", "Phase", "Protocol", "Reason",
-    "Rejection", "admit", "ending", "fail_leg", "fire_timers", "general_outcome", "judge_unopened", "leg_outcome",
+    "Rejection", "Round", "admit", "ending", "fail_leg", "fire_timers", "general_outcome", "judge_unopened", "leg_outcome",
     "leg_state", "open_conversation", "outcome", "phase", "state",
 ]  # fmt: skip
 
@@ -120,7 +122,10 @@ def open_conversation(
         return OUT_OF_SEQUENCE
     floor: Floor | None = None
     if protocol.rounds is not None:
-        floor = protocol.rounds.open(performative, reply_by_ms)
+        start, event = Floor(protocol.initial), f"initiator:{performative}"
+        floor = advance(protocol, start, event, names, reply_by_ms)
+        if floor is None:
+            return OUT_OF_SEQUENCE
     deadline = reply_by_ms if move.timed and floor is None else None
     leg = Leg(
         move.target, message_id, reply_with, None, None, deadline, move.mark, reply_to

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from caxton_core.conversations_floors import LEG_CLOSED, notice
 from caxton_core.conversations_protocols import Protocol
 from caxton_core.conversations_timers import fire_timers, settled
 from caxton_core.conversations_values import (
@@ -39,6 +40,7 @@ def _rearmed(leg: Leg, deadline: int | None, cancel: Cancel | None) -> Leg:
 
 
 def begin_cancel(
+    protocol: Protocol,
     conversation: Conversation,
     receivers: tuple[str, ...],
     message_id: str,
@@ -54,6 +56,7 @@ def begin_cancel(
         legs[name] = _rearmed(leg, reply_by, Cancel(token, message_id, leg.deadline, reply_to))
     return Admission(
         settled(
+            protocol,
             conversation,
             legs,
             conversation.open_legs,
@@ -83,11 +86,11 @@ def answer_cancel(
     if performative == "inform":
         legs[sender] = closed(leg, CANCELLED)
         open_legs -= 1
-        if floor is not None and protocol.rounds is not None:
-            floor = protocol.rounds.drop(floor, sender)
+        if floor is not None:
+            floor = notice(protocol, floor, LEG_CLOSED, sender)
     else:
         held = None if leg.cancel is None else leg.cancel.held
         legs[sender] = _rearmed(leg, held, None)
-    after = settled(conversation, legs, open_legs, floor, conversation.messages + 1)
+    after = settled(protocol, conversation, legs, open_legs, floor, conversation.messages + 1)
     after = fire_timers(protocol, after, now=now)
     return Admission(after, receivers or (conversation.initiator,))

@@ -93,7 +93,9 @@ def admit_initiator(
         if performative == "cancel":
             if messages >= LIMIT:
                 return FULL
-            return begin_cancel(conversation, receivers, message_id, reply_with, reply_by, reply_to)
+            return begin_cancel(
+                protocol, conversation, receivers, message_id, reply_with, reply_by, reply_to
+            )
         return play(
             protocol, conversation, "initiator", performative, receivers, receivers, message_id, reply_with,
             reply_by, reply_to,
@@ -112,7 +114,6 @@ def admit_initiator(
             or leg.cancel is not None
             or (strict and in_reply_to != leg.told_token and in_reply_to != leg.told_id)
             or (move.answered and leg.told_id is None)
-            or (move.bar is not None and move.bar(conversation))
         ):
             failure = _first_failure(protocol, conversation, performative, receivers, in_reply_to)
             return OUT_OF_SEQUENCE if failure is None else failure
@@ -129,6 +130,8 @@ def admit_initiator(
             move.target, message_id, reply_with, leg.told_id, leg.told_token, deadline,
             move.mark or leg.mark, reply_to,
         )  # fmt: skip
+    if move is not None and move.bar is not None and move.bar(conversation):
+        return OUT_OF_SEQUENCE
     if messages >= LIMIT:
         return FULL
     awarded: tuple[str, ...] = ()

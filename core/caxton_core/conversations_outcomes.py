@@ -56,8 +56,8 @@ def general_outcome(closed: Iterable[str]) -> Ending:
 def ending(protocol: Protocol, conversation: Conversation) -> Ending:
     """Name the terminal state and the outcome of a conversation that has ended."""
     floor = conversation.floor
-    if floor is not None and floor.result:
-        return COMPLETED, floor.result
+    if floor is not None and floor.state in protocol.finals:
+        return COMPLETED, floor.state
     if protocol.rule is not None:
         return protocol.rule(conversation.legs)
     return general_outcome(leg.state for leg in conversation.legs.values())

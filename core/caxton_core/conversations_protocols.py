@@ -7,8 +7,11 @@ Rules:
 - a state with a `timer:reply-by` row is limited by the reply-by of the message that entered it; no other is;
 - not-understood, cancel, the AMS failure and the time-to-live are everybody's (docs/conversations.md): no table has
   them, the engine adds them;
-- what a table can't say is said by `marks`, `sweeps`, `bars`, `rule`, and for protocols whose state belongs to the
-  whole conversation (auctions) by `rounds`.
+- what a table can't say is said by `marks`, `sweeps`, `bars` and `rule`;
+- where the state belongs to the whole conversation (auctions) the table is that of the conversation: `rounds` say
+  which condition of an event holds, each condition has a row of its own (`initiator:inform/leader`), and the other
+  events are `timer:round`, `timer:time-to-live` and `leg:closed`. A final state there is the outcome of a completed
+  conversation: what leg is still open closes, the leader's as done and the others as rejected.
 """
 
 from __future__ import annotations
@@ -24,18 +27,20 @@ from caxton_core.conversations_values import (
     NOT_UNDERSTOOD,
     OUTCOMES,
     Conversation,
-    Floor,
     Leg,
+    Round,
 )
 from caxton_core.tables import Table
 
-__all__ = ["Bar", "Ending", "Move", "Moves", "OutcomeRule", "Protocol", "Rounds", "Sweep"]
+__all__ = ["Bar", "Ending", "Move", "Moves", "OutcomeRule", "Protocol", "Rounds", "Ruling", "Sweep"]
 
 Ending: TypeAlias = tuple[str, str]
 """The terminal state and the outcome."""
 OutcomeRule: TypeAlias = Callable[[Mapping[str, Leg]], Ending]
 Bar: TypeAlias = Callable[[Conversation], bool]
 Moves: TypeAlias = dict[str, dict[str, "Move"]]
+Ruling: TypeAlias = tuple[str, Round]
+"""The condition of an event that holds ("" for rows without one), and what is remembered once its row is taken."""
 
 
 class Sweep(msgspec.Struct, frozen=True):
@@ -47,22 +52,19 @@ class Sweep(msgspec.Struct, frozen=True):
 
 
 class Rounds(Port):
-    """The hooks of a protocol whose state is the conversation's, not the leg's."""
+    """The hook of a protocol whose state is the conversation's, not the leg's: it classifies and remembers."""
 
-    def open(self, act: str, reply_by: int | None, /) -> Floor:
-        """Begin: the floor after the opener."""
+    def judge(
+        self, round: Round, event: str, parties: tuple[str, ...], reply_by: int | None, /
+    ) -> Ruling | None:
+        """Say which condition of an event holds, and what to remember; None when none does.
 
-    def move(
-        self, floor: Floor, legs: Mapping[str, Leg], event: str, parties: tuple[str, ...],
-        reply_by: int | None, /,
-    ) -> Floor | None:  # fmt: skip
-        """Judge an event that the leg rules let through; None when it is out of sequence."""
-
-    def drop(self, floor: Floor, party: str, /) -> Floor:
-        """Forget a party whose leg has closed (not called at the time-to-live)."""
-
-    def timeout(self, floor: Floor, /) -> Floor:
-        """Take note that the round's deadline has passed; the floor returned has none."""
+        Args:
+            event: without its condition, such as `participant:propose`, `timer:round` or `leg:closed` (which is not
+                told at the time-to-live, and needs no row to be remembered).
+            parties: whose legs it concerns, each of them open until then.
+            reply_by: the message's own, milliseconds since the epoch.
+        """
 
 
 class Move(msgspec.Struct, frozen=True, gc=False):
@@ -87,13 +89,13 @@ class Protocol:
         sweeps: moves that close other legs.
         bars: event of the initiator -> a test of the conversation that forbids it.
         rule: the outcome over the closed legs; None is the general rule of docs/conversations.md.
-        rounds: hooks of a conversation-wide protocol.
+        rounds: the hook of a conversation-wide protocol, whose table is then the conversation's.
         single: exactly one participant.
     """
 
     __slots__ = (
-        "aliases", "by_initiator", "by_participant", "initial", "name", "names", "openers", "order", "rounds",
-        "rule", "single", "table",
+        "aliases", "by_floor", "by_initiator", "by_participant", "finals", "initial", "name", "names", "openers",
+        "order", "rounds", "rule", "single", "table", "timed_rounds",
     )  # fmt: skip
 
     def __init__(
@@ -109,21 +111,43 @@ class Protocol:
         rounds: Rounds | None = None,
         single: bool = False,
     ) -> None:
-        """Compile the table; a row that names an unknown kind of event is a ValueError."""
+        """Compile the table; an unknown kind of event, or a condition nobody judges, is a ValueError."""
         self.name, self.table, self.aliases = name, table, aliases
         self.names = frozenset((name, *aliases))
         self.rule, self.rounds, self.single = rule, rounds, single
         self.initial = str(table.initial.value)
         states = [str(state.value) for state in type(table.initial)]
+        ends = () if rounds is None else map(str, table.final_states())
+        self.finals = frozenset(ends)
         self.order = {
             state: rank
             for rank, state in enumerate(states)
-            if state != self.initial and state not in OUTCOMES
+            if state != self.initial and state not in OUTCOMES and state not in self.finals
         }
         self.openers: dict[str, Move] = {}
         self.by_initiator: Moves = {state: {} for state in self.order}
         self.by_participant: Moves = {state: {} for state in self.order}
-        self._compile(marks or {}, {s.event: s for s in sweeps}, bars or {})
+        self.by_floor: dict[str, dict[str, dict[str, str]]] = {state: {} for state in states}
+        self.timed_rounds: set[str] = set()
+        for event in (*(marks or {}), *(sweep.event for sweep in sweeps), *(bars or {})):
+            if event not in table.events:
+                raise ValueError(f"{name}: no row has the event {event!r}")
+        roles = ("initiator", "participant", "timer", *(() if rounds is None else ("leg",)))
+        for event in table.events:
+            if event.partition(":")[0] not in roles:
+                raise ValueError(f"{name}: {event!r} names no role")
+            if rounds is None and "/" in event:
+                raise ValueError(f"{name}: nobody judges the condition of {event!r}")
+        if rounds is None:
+            self._compile(marks or {}, {s.event: s for s in sweeps}, bars or {})
+        else:
+            self._compile_floor()
+        # Not-understood closes any open leg; the initiator's only where it has heard something.
+        for state in self.order:
+            self.by_participant[state][NOT_UNDERSTOOD] = Move(NOT_UNDERSTOOD, closes=True)
+            self.by_initiator[state][NOT_UNDERSTOOD] = Move(
+                NOT_UNDERSTOOD, closes=True, answered=True
+            )
 
     def __repr__(self) -> str:
         """Name it."""
@@ -138,13 +162,8 @@ class Protocol:
             if row.event == "timer:reply-by"
             for source in row.sources
         }
-        for event in (*marks, *sweeps, *bars):
-            if event not in self.table.events:
-                raise ValueError(f"{self.name}: no row has the event {event!r}")
         for row in self.table.rows:
             role, _, act = row.event.partition(":")
-            if role not in ("initiator", "participant", "timer"):
-                raise ValueError(f"{self.name}: {row.event!r} names no role")
             if role == "timer":
                 continue
             target = str(row.target.value)
@@ -163,9 +182,14 @@ class Protocol:
                 else:
                     moves = self.by_initiator if role == "initiator" else self.by_participant
                     moves[str(source.value)][act] = move
-        # Not-understood closes any open leg; the initiator's only where it has heard something.
-        for state in self.order:
-            self.by_participant[state][NOT_UNDERSTOOD] = Move(NOT_UNDERSTOOD, closes=True)
-            self.by_initiator[state][NOT_UNDERSTOOD] = Move(
-                NOT_UNDERSTOOD, closes=True, answered=True
-            )
+
+    def _compile_floor(self) -> None:
+        for row in self.table.rows:
+            event, _, condition = row.event.partition("/")
+            target = str(row.target.value)
+            for source in row.sources:
+                self.by_floor[str(source.value)].setdefault(event, {})[condition] = target
+                if event == "timer:round":
+                    self.timed_rounds.add(str(source.value))
+                if source == self.table.initial:
+                    self.openers[event.partition(":")[2]] = Move(target)

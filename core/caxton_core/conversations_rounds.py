@@ -1,13 +1,13 @@
 """Moves of conversation-wide protocols, and moves that close other legs.
 
 Rules:
-- the table says which act is possible in the conversation's state; the protocol's `Rounds` say on what condition
-  and what comes next;
-- the legs keep only tokens and closings; a leg that closes drops its party from the floor.
+- an act takes one row of the conversation's table, in the state of the floor;
+- the legs keep only tokens and closings; the floor is told of every leg that closes.
 """
 
 from __future__ import annotations
 
+from caxton_core.conversations_floors import LEG_CLOSED, advance, notice
 from caxton_core.conversations_protocols import Protocol
 from caxton_core.conversations_timers import settled
 from caxton_core.conversations_values import (
@@ -50,43 +50,52 @@ def play(
     reply_to: tuple[str, ...],
 ) -> Admission | Rejection:
     """Judge an act of a conversation-wide protocol on its parties' open legs."""
-    floor, rounds = conversation.floor, protocol.rounds
-    if floor is None or rounds is None:
+    floor = conversation.floor
+    if floor is None:
         return OUT_OF_SEQUENCE
     mine = role == "participant"
-    move = (protocol.by_participant if mine else protocol.by_initiator)[floor.state].get(
-        performative
-    )
-    if move is None:
-        return OUT_OF_SEQUENCE
-    legs, open_legs = conversation.legs.copy(), conversation.open_legs
+    legs, messages = conversation.legs.copy(), conversation.messages
     if performative == NOT_UNDERSTOOD:
-        for party in parties:
-            if not mine and legs[party].told_id is None:
-                return OUT_OF_SEQUENCE
+        if not mine and any(legs[party].told_id is None for party in parties):
+            return OUT_OF_SEQUENCE
+        if messages >= LIMIT:
+            return FULL
         for party in parties:
             legs[party] = closed(legs[party], NOT_UNDERSTOOD)
-            open_legs -= 1
-            floor = rounds.drop(floor, party)
-    else:
-        after = rounds.move(floor, legs, f"{role}:{performative}", parties, reply_by)
-        if after is None:
-            return OUT_OF_SEQUENCE
-        floor = after
-        for party in parties:
-            leg = legs[party]
-            if mine:
-                legs[party] = Leg(
-                    leg.state, leg.asked_id, leg.asked_token, message_id, reply_with, leg.deadline, leg.mark,
-                    leg.reply_to, leg.cancel,
-                )  # fmt: skip
-            else:
-                legs[party] = Leg(
-                    leg.state, message_id, reply_with, leg.told_id, leg.told_token, leg.deadline, leg.mark,
-                    reply_to, leg.cancel,
-                )  # fmt: skip
-    if conversation.messages >= LIMIT:
+            floor = notice(protocol, floor, LEG_CLOSED, party)
+        open_legs = conversation.open_legs - len(parties)
+        return Admission(
+            settled(protocol, conversation, legs, open_legs, floor, messages + 1), receivers
+        )
+    floor = advance(protocol, floor, f"{role}:{performative}", parties, reply_by)
+    if floor is None:
+        return OUT_OF_SEQUENCE
+    if messages >= LIMIT:
         return FULL
+    for party in parties:
+        leg = legs[party]
+        if mine:
+            legs[party] = Leg(
+                leg.state, leg.asked_id, leg.asked_token, message_id, reply_with, leg.deadline, leg.mark,
+                leg.reply_to, leg.cancel,
+            )  # fmt: skip
+        else:
+            legs[party] = Leg(
+                leg.state, message_id, reply_with, leg.told_id, leg.told_token, leg.deadline, leg.mark,
+                reply_to, leg.cancel,
+            )  # fmt: skip
+    if floor.state in protocol.finals:
+        return Admission(
+            settled(protocol, conversation, legs, conversation.open_legs, floor, messages + 1),
+            receivers,
+        )
+    bound, deadline = conversation.next_deadline, floor.round.deadline
+    if bound is None or (deadline is not None and deadline < bound):
+        bound = deadline
     return Admission(
-        settled(conversation, legs, open_legs, floor, conversation.messages + 1), receivers
-    )
+        Conversation(
+            conversation.id, conversation.protocol, conversation.initiator, conversation.opened_at,
+            conversation.expires_at, legs, messages + 1, conversation.open_legs, bound, floor,
+        ),
+        receivers,
+    )  # fmt: skip

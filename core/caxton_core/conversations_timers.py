@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from caxton_core.conversations_floors import LEG_CLOSED, ROUND_OVER, TIME_TO_LIVE, notice
 from caxton_core.conversations_protocols import Protocol
 from caxton_core.conversations_values import (
     CANCELLED,
@@ -17,6 +18,7 @@ from caxton_core.conversations_values import (
     EXPIRED,
     FAILED,
     OUTCOMES,
+    REJECTED,
     Conversation,
     Floor,
     Leg,
@@ -29,24 +31,29 @@ __all__ = ["earliest", "fail_leg", "fire_timers", "settled"]
 def earliest(legs: Mapping[str, Leg], floor: Floor | None, expires_at: int | None) -> int | None:
     """Find the earliest deadline of a conversation that goes on."""
     times = [leg.deadline for leg in legs.values() if leg.deadline is not None]
-    if floor is not None and floor.deadline is not None:
-        times.append(floor.deadline)
+    if floor is not None and floor.round.deadline is not None:
+        times.append(floor.round.deadline)
     if expires_at is not None:
         times.append(expires_at)
     return min(times, default=None)
 
 
 def settled(
+    protocol: Protocol,
     before: Conversation,
     legs: dict[str, Leg],
     open_legs: int,
     floor: Floor | None,
     messages: int,
 ) -> Conversation:
-    """Make the value after any change, with its deadline found anew; an ended floor closes every leg."""
-    if floor is not None and floor.ended and open_legs:
+    """Make the value after any change, with its deadline found anew; a final floor closes every leg."""
+    if open_legs and floor is not None and floor.state in protocol.finals:
+        leader = floor.round.leader
         legs = {
-            name: leg if leg.state in OUTCOMES else closed(leg, DONE) for name, leg in legs.items()
+            name: leg
+            if leg.state in OUTCOMES
+            else closed(leg, DONE if name == leader else REJECTED)
+            for name, leg in legs.items()
         }
         open_legs = 0
     return Conversation(
@@ -70,8 +77,8 @@ def _due(conversation: Conversation, now: int) -> list[tuple[int, int, str]]:
         if leg.deadline is not None and leg.deadline < now
     ]
     floor, expires_at = conversation.floor, conversation.expires_at
-    if floor is not None and floor.deadline is not None and floor.deadline < now:
-        due.append((floor.deadline, 2, ""))
+    if floor is not None and floor.round.deadline is not None and floor.round.deadline < now:
+        due.append((floor.round.deadline, 2, ""))
     if expires_at is not None and expires_at < now:
         due.append((expires_at, 3, ""))
     due.sort(key=lambda entry: entry[:2])
@@ -83,24 +90,26 @@ def fire_timers(protocol: Protocol, conversation: Conversation, *, now: int) -> 
     if conversation.next_deadline is None or conversation.next_deadline >= now:
         return conversation
     legs, open_legs = conversation.legs.copy(), conversation.open_legs
-    floor, rounds = conversation.floor, protocol.rounds
+    floor = conversation.floor
     for _, kind, name in _due(conversation, now):
         if kind == 3:
             for party, leg in legs.items():
                 if leg.state not in OUTCOMES:
                     legs[party] = closed(leg, EXPIRED)
             open_legs = 0
+            if floor is not None:
+                floor = notice(protocol, floor, TIME_TO_LIVE)
         elif kind == 2:
-            if floor is not None and rounds is not None:
-                floor = rounds.timeout(floor)
+            if floor is not None:
+                floor = notice(protocol, floor, ROUND_OVER)
         else:
             legs[name] = closed(legs[name], EXPIRED if kind else CANCELLED)
             open_legs -= 1
-            if floor is not None and rounds is not None:
-                floor = rounds.drop(floor, name)
-        if not open_legs or (floor is not None and floor.ended):
+            if floor is not None:
+                floor = notice(protocol, floor, LEG_CLOSED, name)
+        if not open_legs or (floor is not None and floor.state in protocol.finals):
             break
-    return settled(conversation, legs, open_legs, floor, conversation.messages)
+    return settled(protocol, conversation, legs, open_legs, floor, conversation.messages)
 
 
 def fail_leg(protocol: Protocol, conversation: Conversation, leg: str, *, now: int) -> Conversation:
@@ -115,6 +124,8 @@ def fail_leg(protocol: Protocol, conversation: Conversation, leg: str, *, now: i
     legs = conversation.legs.copy()
     legs[leg] = closed(old, FAILED)
     floor = conversation.floor
-    if floor is not None and protocol.rounds is not None:
-        floor = protocol.rounds.drop(floor, leg)
-    return settled(conversation, legs, conversation.open_legs - 1, floor, conversation.messages)
+    if floor is not None:
+        floor = notice(protocol, floor, LEG_CLOSED, leg)
+    return settled(
+        protocol, conversation, legs, conversation.open_legs - 1, floor, conversation.messages
+    )

@@ -17,13 +17,15 @@ import msgspec
 
 __all__ = [
     "CANCELLED", "CANCELLING", "COMPLETED", "DONE", "EXPIRED", "FAILED", "LIMIT", "NOT_UNDERSTOOD",
-    "OUTCOMES", "Admission", "Cancel", "Conversation", "Floor", "Leg", "Phase", "Reason", "Rejection", "closed",
+    "OUTCOMES", "REJECTED", "Admission", "Cancel", "Conversation", "Floor", "Leg", "Phase", "Reason", "Rejection",
+    "Round", "closed",
 ]  # fmt: skip
 
 LIMIT: Final = 10_000
 """Messages in one conversation; the next is rejected as `conversation-full` (Caxton's own reason)."""
 
 DONE: Final = "done"
+REJECTED: Final = "rejected"
 FAILED: Final = "failed"
 NOT_UNDERSTOOD: Final = "not-understood"
 EXPIRED: Final = "expired"
@@ -31,7 +33,7 @@ CANCELLED: Final = "cancelled"
 CANCELLING: Final = "cancelling"
 COMPLETED: Final = "completed"
 OUTCOMES: Final = frozenset(
-    (DONE, "refused", "accepted", "rejected", FAILED, NOT_UNDERSTOOD, EXPIRED, CANCELLED)
+    (DONE, "refused", "accepted", REJECTED, FAILED, NOT_UNDERSTOOD, EXPIRED, CANCELLED)
 )
 
 Phase: TypeAlias = Literal["in-progress", "completed", "failed", "expired", "cancelled"]
@@ -73,20 +75,25 @@ def closed(leg: Leg, outcome: str) -> Leg:
     return Leg(outcome, None, None, None, None, None, leg.mark, leg.reply_to)
 
 
-class Floor(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a conversation-wide protocol (an auction) remembers beside its legs.
+class Round(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a conversation-wide protocol (an auction) remembers beside its legs and its state.
 
-    `result` is its own outcome once known; `ended` ends the conversation with it, open legs and all.
+    `bids` has this round's bidders in order of arrival, each with whether the bid still waits for an answer;
+    `leader` is whose bid was accepted last, and `taken` says that it was one of this round.
     """
 
-    state: str
-    round: int = 0
+    number: int = 0
     deadline: int | None = None
     leader: str = ""
-    waiting: tuple[str, ...] = ()
-    heard: tuple[str, ...] = ()
-    result: str = ""
-    ended: bool = False
+    taken: bool = False
+    bids: dict[str, bool] = {}
+
+
+class Floor(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Where a conversation-wide protocol stands: a state of its table, and what its hooks remember."""
+
+    state: str
+    round: Round = Round()
 
 
 class Conversation(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -19,7 +19,8 @@ from caxton_core.tables import Table
 
 _ABOUT: Final = """\
 Each machine is one literal table, and its picture and rows below are made from it. What a table has no row for is
-refused and changes nothing. In a protocol's table a row begins with who acts: the initiator, a participant, a timer."""
+refused and changes nothing. In a protocol's table a row begins with who acts: the initiator, a participant, a timer;
+what follows a slash is the condition on which an event takes this row."""
 _STYLE: Final = re.compile(r"\s*(classDef |Class |---|$)")
 
 
@@ -34,7 +35,7 @@ def mermaid(table: Table[Any]) -> str:
         states=[_identifier(state) for state in table.states],
         transitions=[
             {
-                "trigger": row.event.replace(":", " "),
+                "trigger": row.event.replace(":", " ").replace("/", " if "),
                 "source": [_identifier(source) for source in row.sources],
                 "dest": _identifier(row.target),
             }

@@ -24,7 +24,8 @@ def test_every_move_is_drawn(table: Table[str]) -> None:  # type: ignore[type-va
         for event in events.split(" | ")
     }
     moves = {
-        (str(state), event.replace(":", " "), str(target)) for state, event, target in table.moves()
+        (str(state), event.replace(":", " ").replace("/", " if "), str(target))
+        for state, event, target in table.moves()
     }
     assert drawn == moves
 

@@ -15,51 +15,70 @@ from caxton_core.conversations import (
     open_conversation,
 )
 from caxton_core.messages import Performative
-from caxton_plugins.protocols import contract_net, request
+from caxton_core.registry import load
 from transitions import Machine
 
 ME, YOU = "me@caxton", "you@caxton"
-PROTOCOLS = (request.PROTOCOL, contract_net.PROTOCOL)
+PROTOCOLS = tuple({protocol.name: protocol for protocol in load().unwrap().protocols()}.values())
+# Auctions have a table of the conversation instead: test_auctions.py.
+OF_LEGS = tuple(protocol for protocol in PROTOCOLS if protocol.rounds is None)
 # How to come to each open state of a leg: (role, act) after the opener.
-WAYS = {
-    ("fipa-request", "awaiting-response"): [],
-    ("fipa-request", "awaiting-result"): [("participant", "agree")],
-    ("fipa-contract-net", "awaiting-proposal"): [],
-    ("fipa-contract-net", "proposed"): [("participant", "propose")],
-    ("fipa-contract-net", "awaiting-result"): [
-        ("participant", "propose"),
-        ("initiator", "accept-proposal"),
-    ],
+WAYS: dict[tuple[str, str], list[tuple[str, str]]] = {}
+# The rows of docs/protocols.md, written out: what each state admits, and where it leads.
+LEGAL: dict[tuple[str, str], dict[tuple[str, str], str]] = {}
+HEARD = {("initiator", "not-understood"): "not-understood"}
+
+
+def write_out(name: str, state: str, way: list[tuple[str, str]], **legal: dict[str, str]) -> None:
+    """Write down one state: the acts of the initiator and of the participant, with what they lead to."""
+    WAYS[name, state] = way
+    moves = {(role, act): to for role, acts in legal.items() for act, to in acts.items()}
+    told = any(role == "participant" for role, _ in way)
+    LEGAL[name, state] = moves | (HEARD if told else {})
+
+
+RESULT = {"inform": "done", "failure": "failed"}
+NO = {"refuse": "refused", "failure": "failed"}
+AGREED, OFFERED = [("participant", "agree")], [("participant", "propose")]
+AWARDED = [*OFFERED, ("initiator", "accept-proposal")]
+for asked in ("fipa-request", "fipa-query"):
+    write_out(
+        asked, "awaiting-response", [], participant={"agree": "awaiting-result", "inform": "done", **NO}
+    )  # fmt: skip
+    write_out(asked, "awaiting-result", AGREED, participant=RESULT)
+write_out(
+    "fipa-request-when", "awaiting-response", [], participant={"agree": "awaiting-result", **NO}
+)
+write_out("fipa-request-when", "awaiting-result", AGREED, participant=RESULT)
+ANSWER = {"accept-proposal": "accepted", "reject-proposal": "rejected"}
+write_out("fipa-propose", "awaiting-response", [], participant=ANSWER)
+for net, more in (
+    ("fipa-contract-net", {}),
+    ("fipa-iterated-contract-net", {"cfp": "awaiting-proposal"}),
+):
+    write_out(net, "awaiting-proposal", [], participant={"propose": "proposed", **NO})
+    decide = {"accept-proposal": "awaiting-result", "reject-proposal": "rejected", **more}
+    write_out(net, "proposed", OFFERED, initiator=decide)
+    write_out(net, "awaiting-result", AWARDED, participant=RESULT)
+for told in ("fipa-subscribe", "caxton-request-whenever"):
+    write_out(
+        told, "awaiting-response", [], participant={"agree": "active", "inform": "active", **NO}
+    )
+    write_out(told, "active", AGREED, participant={"inform": "active", "failure": "failed"})
+RELAYED = {
+    str(act.value): "relaying" for act in Performative if act not in ("agree", "refuse", "cancel")
 }
-# FIPA SC00026 and SC00029, written out: what each state admits, and where it leads.
-LEGAL = {
-    ("fipa-request", "awaiting-response"): {
-        ("participant", "agree"): "awaiting-result",
-        ("participant", "refuse"): "refused",
-        ("participant", "inform"): "done",
-        ("participant", "failure"): "failed",
-    },
-    ("fipa-request", "awaiting-result"): {
-        ("participant", "inform"): "done",
-        ("participant", "failure"): "failed",
-        ("initiator", "not-understood"): "not-understood",
-    },
-    ("fipa-contract-net", "awaiting-proposal"): {
-        ("participant", "propose"): "proposed",
-        ("participant", "refuse"): "refused",
-        ("participant", "failure"): "failed",
-    },
-    ("fipa-contract-net", "proposed"): {
-        ("initiator", "accept-proposal"): "awaiting-result",
-        ("initiator", "reject-proposal"): "rejected",
-        ("initiator", "not-understood"): "not-understood",
-    },
-    ("fipa-contract-net", "awaiting-result"): {
-        ("participant", "inform"): "done",
-        ("participant", "failure"): "failed",
-        ("initiator", "not-understood"): "not-understood",
-    },
-}
+for broker in ("fipa-brokering", "fipa-recruiting"):
+    write_out(broker, "awaiting-response", [], participant={"agree": "relaying", **NO})
+    ends = {"failure": "failed", "not-understood": "not-understood"}
+    write_out(broker, "relaying", AGREED, participant={**RELAYED, **ends})
+BARGAIN = "caxton-negotiation"
+write_out(
+    BARGAIN, "awaiting-participant", [], participant={"propose": "awaiting-initiator", **ANSWER}
+)
+write_out(
+    BARGAIN, "awaiting-initiator", OFFERED, initiator={"propose": "awaiting-participant", **ANSWER}
+)
 # Everywhere.
 ALWAYS = {
     ("participant", "not-understood"): "not-understood",
@@ -101,7 +120,7 @@ def brought_to(protocol: Protocol, state: str) -> Conversation:
 
 def test_every_open_state_has_a_way() -> None:
     """The sweep below leaves no open state out."""
-    every = {(protocol.name, state) for protocol in PROTOCOLS for state in protocol.order}
+    every = {(protocol.name, state) for protocol in OF_LEGS for state in protocol.order}
     assert every == set(WAYS) == set(LEGAL)
 
 
@@ -129,10 +148,11 @@ def test_every_state_is_reachable(protocol: Protocol) -> None:
     """No state of a table stands alone, and the final ones are leg outcomes."""
     table = protocol.table
     assert table.reachable() == frozenset(table.states)
-    assert {str(state) for state in table.final_states()} <= OUTCOMES
+    ends = OUTCOMES if protocol.rounds is None else {"sold", "unsold"}
+    assert {str(state) for state in table.final_states()} <= ends
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda protocol: protocol.name)
+@pytest.mark.parametrize("protocol", OF_LEGS, ids=lambda protocol: protocol.name)
 def test_transitions_draws_the_same_machine(protocol: Protocol) -> None:
     """The engine's compiled moves are those of a `transitions` machine made from the same rows."""
     table = protocol.table
@@ -159,5 +179,33 @@ def test_transitions_draws_the_same_machine(protocol: Protocol) -> None:
         for state, moves in rows.items()
         for act, move in moves.items()
         if act != "not-understood"
+    }
+    assert compiled == drawn
+
+
+@pytest.mark.parametrize(
+    "protocol", [p for p in PROTOCOLS if p.rounds is not None], ids=lambda protocol: protocol.name
+)
+def test_transitions_draws_the_same_auction(protocol: Protocol) -> None:
+    """The rows compiled for a conversation-wide protocol are those of a `transitions` machine, conditions included."""
+    table = protocol.table
+    machine = Machine(
+        model=None,
+        states=[str(state) for state in table.states],
+        transitions=table.as_dicts(),
+        initial=str(table.initial),
+        auto_transitions=False,
+    )
+    drawn = {
+        (source, trigger, transition.dest)
+        for trigger, event in machine.events.items()
+        for source, transitions in event.transitions.items()
+        for transition in transitions
+    }
+    compiled = {
+        (state, f"{event}/{condition}" if condition else event, target)
+        for state, events in protocol.by_floor.items()
+        for event, targets in events.items()
+        for condition, target in targets.items()
     }
     assert compiled == drawn
