@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     },
     "Learn": {
         "states": ("states:states", "Show the state tables of agents, deployments, conversations."),
+        "conformance": ("conformance:conformance", "Replay cases against the conversation engine."),
     },
 }
 """Every command under its heading: the file and name of the click command, and its short help."""

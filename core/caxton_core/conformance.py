@@ -1,18 +1,21 @@
-"""Replay cases in the conformance format against the conversation engine, under a clock of its own.
+"""Cases in the conformance format, replayed against the conversation engine under a clock of their own (docs/conformance.md).
 
 Rules:
-- nothing but the engine's public operations is asked; the case's participants become addresses on one platform;
+- nothing but the engine's public operations is asked, with the protocols the runtime would use; the case's participants
+  become addresses on one platform;
 - a step is accepted when the engine admits it; before the opener, and for another conversation-id, the engine is
-  asked whether the message may begin a conversation.
+  asked whether the message may begin a conversation;
+- times are counted from the first step and rounded once, so that what is meant to be exactly on a deadline is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
+from returns.result import Failure, Result, Success
+
 from caxton_core.conversations import (
     Admission,
     Conversation,
@@ -25,10 +28,18 @@ from caxton_core.conversations import (
     outcome,
     state,
 )
+from caxton_core.errors import InvalidValue
+from caxton_core.nesting import too_deep
 
-PLATFORM = "caxton"
-INITIATOR = f"initiator@{PLATFORM}"
-START = 1_000_000
+__all__ = ["Case", "Expectation", "Replay", "Step", "differences", "parse_cases", "replay"]
+
+PLATFORM: Final = "caxton"
+INITIATOR: Final = f"the initiator@{PLATFORM}"
+AMS: Final = "ams"
+START: Final = 1_000_000
+"""When the first step is made, if it has no delay: milliseconds since the epoch."""
+_YEARS: Final = 1e10
+_names_of = msgspec.json.Decoder(list[dict[str, object]]).decode
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,13 +86,58 @@ class Replay(msgspec.Struct, frozen=True):
     outcome: str | None
 
 
-def load(path: Path) -> list[Case]:
-    """Read a file of cases."""
-    return msgspec.json.decode(path.read_bytes(), type=list[Case])
+def parse_cases(data: bytes) -> Result[list[Case], InvalidValue]:
+    """Read a file of cases.
+
+    >>> parse_cases(b"[]").unwrap()
+    []
+    >>> str(parse_cases(b'[{"id": "a", "protocol": 1}]').failure().detail)
+    'case a: Expected `str`, got `int` - at `$[0].protocol`'
+    """
+    if too_deep(data, "json"):
+        return Failure(InvalidValue("cases", "", "nested too deeply"))
+    try:
+        cases = msgspec.json.decode(data, type=list[Case])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return Failure(InvalidValue("cases", "", _where(data, str(error))))
+    for case in cases:
+        wrong = _wrong(case)
+        if wrong:
+            return Failure(InvalidValue("cases", "", f"case {case.id}: {wrong}"))
+    return Success(cases)
+
+
+def _where(data: bytes, why: str) -> str:
+    """Name the case that an error is in, when it has an id."""
+    place = why.rpartition("$[")[2].partition("]")[0]
+    try:
+        id = _names_of(data)[int(place)]["id"]
+    except (ValueError, LookupError, msgspec.DecodeError):
+        return why
+    return f"case {id}: {why}"
+
+
+def _wrong(case: Case) -> str:
+    """Say what no type says; nothing when the case can be replayed."""
+    if not case.participants or len(set(case.participants)) != len(case.participants):
+        return "participants are at least one name, none twice - at `participants`"
+    if len(case.expect.accepted) != len(case.script):
+        return "it is one boolean for each step - at `expect.accepted`"
+    times = [case.ttl_s or 0, case.end_delay_s]
+    for number, step in enumerate(case.script):
+        if step.from_role == "ams" and step.to != "initiator" and len(_names(step)) != 1:
+            return f"an ams step names one participant - at `script[{number}].participant`"
+        if step.from_role == "participant" and len(_names(step)) > 1:
+            return f"a participant's step has one sender - at `script[{number}].participant`"
+        times += [step.delay_s, step.reply_by_s or 0]
+    if not all(0 <= each <= _YEARS for each in times):
+        return f"times are seconds from 0 to {_YEARS:g}"
+    return ""
 
 
 def _address(name: str) -> str:
-    return f"{name}@{PLATFORM}"
+    # With a mark, so that no name of a case is that of the AMS, an outsider or the initiator.
+    return f"leg {name}@{PLATFORM}"
 
 
 def _names(step: Step) -> list[str]:
@@ -93,7 +149,9 @@ def _names(step: Step) -> list[str]:
 def _sender(step: Step, case: Case) -> str:
     if step.from_role == "participant":
         return _address((_names(step) or case.participants)[0])
-    return INITIATOR if step.from_role == "initiator" else _address(step.from_role)
+    if step.from_role == "initiator":
+        return INITIATOR
+    return f"{AMS}@{PLATFORM}" if step.from_role == "ams" else f"an outsider@{PLATFORM}"
 
 
 def _receivers(step: Step) -> tuple[str, ...]:
@@ -102,16 +160,23 @@ def _receivers(step: Step) -> tuple[str, ...]:
     return (INITIATOR,) if step.to in (None, "initiator") else (_address(str(step.to)),)
 
 
+def _millis(seconds: float) -> int:
+    return START + round(seconds * 1000)
+
+
 def replay(case: Case, protocols: Mapping[str, Protocol]) -> Replay:
-    """Play a case's script and read its end."""
-    protocol = protocols[case.protocol]
+    """Play a case's script and read its end; a protocol nobody brings is a state of its own, and nothing is accepted."""
+    protocol = protocols.get(case.protocol)
+    if protocol is None:
+        return Replay(["unknown-protocol"] * len(case.script), "unknown-protocol", None)
     conversation: Conversation | None = None
-    now = START
+    seconds = 0.0
     reasons: list[str | None] = []
     for number, step in enumerate(case.script):
-        now += round(step.delay_s * 1000)
+        seconds += step.delay_s
+        now = _millis(seconds)
         verdict: Admission | Rejection
-        reply_by = None if step.reply_by_s is None else now + round(step.reply_by_s * 1000)
+        reply_by = None if step.reply_by_s is None else _millis(seconds + step.reply_by_s)
         opener = (
             conversation is None
             and step.from_role == "initiator"
@@ -130,7 +195,7 @@ def replay(case: Case, protocols: Mapping[str, Protocol]) -> Replay:
                 now=now,
                 reply_with=step.reply_with,
                 reply_by_ms=reply_by,
-                expires_at=None if case.ttl_s is None else now + round(case.ttl_s * 1000),
+                expires_at=None if case.ttl_s is None else _millis(seconds + case.ttl_s),
             )
         elif conversation is None or step.conversation is not None:
             unopened = judge_unopened(
@@ -169,7 +234,7 @@ def replay(case: Case, protocols: Mapping[str, Protocol]) -> Replay:
             reasons.append(verdict.reason)
     if conversation is None:
         return Replay(reasons, protocol.initial, None)
-    now += round(case.end_delay_s * 1000)
+    now = _millis(seconds + case.end_delay_s)
     conversation = fire_timers(protocol, conversation, now=now)
     return Replay(reasons, state(protocol, conversation), outcome(protocol, conversation))
 
