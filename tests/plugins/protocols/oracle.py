@@ -13,34 +13,91 @@ from typing import Any
 
 from transitions import Machine
 
+NO = [("refuse", "refused"), ("failure", "failed")]
+
+
+def answers(state: str, *rows: tuple[str, str]) -> list[tuple[str, str, str]]:
+    """Write rows of a participant in one state."""
+    return [(state, f"P {act}", target) for act, target in rows]
+
+
 REQUEST_ROWS = [
-    ("waiting", "P agree", "agreed"),
-    ("waiting", "P refuse", "refused"),
-    ("waiting", "P inform", "done"),
-    ("waiting", "P failure", "failed"),
-    ("agreed", "P inform", "done"),
-    ("agreed", "P failure", "failed"),
+    *answers("waiting", ("agree", "agreed"), ("inform", "done"), *NO),
+    *answers("agreed", ("inform", "done"), ("failure", "failed")),
 ]
+WHEN_ROWS = [row for row in REQUEST_ROWS if row[:2] != ("waiting", "P inform")]
+PROPOSE_ROWS = answers("waiting", ("accept-proposal", "accepted"), ("reject-proposal", "rejected"))
 CNET_ROWS = [
-    ("called", "P propose", "offered"),
-    ("called", "P refuse", "refused"),
-    ("called", "P failure", "failed"),
+    *answers("called", ("propose", "offered"), *NO),
     ("offered", "I accept-proposal", "working"),
     ("offered", "I reject-proposal", "rejected"),
-    ("working", "P inform", "done"),
-    ("working", "P failure", "failed"),
+    *answers("working", ("inform", "done"), ("failure", "failed")),
 ]
+SUBSCRIBE_ROWS = [
+    *answers("waiting", ("agree", "active"), ("inform", "active"), *NO),
+    *answers("active", ("inform", "active"), ("failure", "failed")),
+]
+RELAYED = [
+    "accept-proposal",
+    "cfp",
+    "confirm",
+    "disconfirm",
+    "inform",
+    "inform-if",
+    "inform-ref",
+    "propagate",
+    "propose",
+    "proxy",
+    "query-if",
+    "query-ref",
+    "reject-proposal",
+    "request",
+    "request-when",
+    "request-whenever",
+    "subscribe",
+]
+BROKER_ROWS = [
+    *answers("waiting", ("agree", "relaying"), *NO),
+    *answers("relaying", ("failure", "failed"), *((act, "relaying") for act in RELAYED)),
+]
+BARGAIN_ROWS = [
+    *answers(
+        "theirs", ("propose", "ours"), ("accept-proposal", "accepted"), ("reject-proposal", "rejected")
+    ),
+    ("ours", "I propose", "theirs"),
+    ("ours", "I accept-proposal", "accepted"),
+    ("ours", "I reject-proposal", "rejected"),
+]  # fmt: skip
+ROWS = {
+    "fipa-request": REQUEST_ROWS,
+    "fipa-query": REQUEST_ROWS,
+    "fipa-request-when": WHEN_ROWS,
+    "fipa-propose": PROPOSE_ROWS,
+    "fipa-contract-net": CNET_ROWS,
+    "fipa-iterated-contract-net": [*CNET_ROWS, ("offered", "I cfp", "called")],
+    "fipa-subscribe": SUBSCRIBE_ROWS,
+    "caxton-request-whenever": SUBSCRIBE_ROWS,
+    "fipa-brokering": BROKER_ROWS,
+    "fipa-recruiting": BROKER_ROWS,
+    "caxton-negotiation": BARGAIN_ROWS,
+}
 SHOWN = {
     "waiting": "awaiting-response",
-    "agreed": "awaiting-result",
     "called": "awaiting-proposal",
     "offered": "proposed",
+    "theirs": "awaiting-participant",
+    "ours": "awaiting-initiator",
+    "agreed": "awaiting-result",
     "working": "awaiting-result",
+    "relaying": "relaying",
+    "active": "active",
 }
-ADVANCE = ["waiting", "called", "offered", "agreed", "working"]
+ADVANCE = list(SHOWN)
+NETS = ("fipa-contract-net", "fipa-iterated-contract-net")
+# Whose reply-by counts, besides the opener's: an offer's, an award's, a call's.
 TIMED = {
-    "fipa-request": {"I request"},
-    "fipa-contract-net": {"I cfp", "P propose", "I accept-proposal"},
+    **{net: {"I cfp", "P propose", "I accept-proposal"} for net in NETS},
+    "caxton-negotiation": {"I propose", "P propose"},
 }
 FINISHED = {
     "done", "refused", "accepted", "rejected", "failed", "not-understood", "expired", "cancelled",
@@ -87,7 +144,7 @@ class Oracle:
         self, protocol: str, initiator: str, opener: Said, names: list[str], ttl: int
     ) -> None:
         self.protocol, self.initiator, self.end = protocol, initiator, opener.time + ttl
-        rows = REQUEST_ROWS if protocol == "fipa-request" else CNET_ROWS
+        rows, self.opener = ROWS[protocol], opener
         self.sides = {name: Side() for name in names}
         self.machine = Machine(
             model=list(self.sides.values()),
@@ -111,7 +168,7 @@ class Oracle:
 
     def _own_deadline(self, side: Side) -> int | None:
         last = [said for said in side.log if not said.side_track][-1]
-        if f"{last.role} {last.act}" in TIMED[self.protocol]:
+        if last is self.opener or f"{last.role} {last.act}" in TIMED.get(self.protocol, ()):
             return last.reply_by
         return None
 
@@ -229,13 +286,17 @@ class Oracle:
             heard = said.act == "not-understood" and side.last("P")
             if not heard and not self._legal(side, event):
                 return "out-of-sequence"
+        if said.act == "cfp" and any(
+            self._said(s, "I accept-proposal") for s in self.sides.values()
+        ):
+            return "out-of-sequence"
         for side in sides:
             side.log.append(said)
             if said.act == "not-understood":
                 self._shut(side, "not-understood")
             else:
                 self._fire(side, event)
-        if said.act == "accept-proposal":
+        if said.act == "accept-proposal" and self.protocol in NETS:
             for side in self.sides.values():
                 if side.state == "called" and not side.cancel:
                     self._shut(side, "expired")
@@ -258,7 +319,7 @@ class Oracle:
 
     def _end(self) -> tuple[str, str]:
         every = [side.state for side in self.sides.values()]
-        if self.protocol == "fipa-contract-net":
+        if self.protocol in NETS:
             sides = self.sides.values()
             awarded = [side.state for side in sides if self._said(side, "I accept-proposal")]
             if awarded:

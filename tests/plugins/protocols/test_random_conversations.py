@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import msgspec
 from caxton_core.conversations import (
     OUTCOMES,
@@ -14,7 +16,7 @@ from caxton_core.conversations import (
     state,
 )
 from caxton_core.conversations_changes import apply_change, change_between
-from caxton_plugins.protocols import contract_net, request
+from caxton_core.registry import load
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -26,11 +28,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.plugins.protocols.oracle import FINISHED, Oracle, Said
+from tests.plugins.protocols.oracle import FINISHED, ROWS, Oracle, Said
 
+# Auctions are played in test_auctions.py and by the cases of examples/conformance.
 PROTOCOLS = {
-    "fipa-request": (request.PROTOCOL, "request"),
-    "fipa-contract-net": (contract_net.PROTOCOL, "cfp"),
+    protocol.name: protocol for protocol in load().unwrap().protocols() if protocol.name in ROWS
 }
 INITIATOR = "boss@caxton"
 TTL = 60
@@ -67,7 +69,8 @@ class RandomConversation(RuleBasedStateMachine):
     ) -> None:
         """Open a conversation of one protocol with a few participants."""
         self.now, self.count = 1000, 0
-        self.protocol, opener = PROTOCOLS[name]
+        self.protocol = PROTOCOLS[name]
+        opener, size = next(iter(self.protocol.openers)), 1 if self.protocol.single else size
         self.names = [f"p{number}@caxton" for number in range(size)]
         deadline = None if reply_by is None else self.now + reply_by
         opened = open_conversation(
@@ -164,7 +167,9 @@ class RandomConversation(RuleBasedStateMachine):
 
     @rule(
         data=st.data(),
-        act=st.sampled_from(["accept-proposal", "reject-proposal", "cancel", "not-understood"]),
+        act=st.sampled_from(
+            ["accept-proposal", "reject-proposal", "cfp", "propose", "cancel", "not-understood"]
+        ),
         token=st.sampled_from(TOKENS),
         reply_by=OPTIONAL_DELAY,
         reply_to=REPLY_TO,
@@ -262,10 +267,11 @@ class RandomConversation(RuleBasedStateMachine):
 
 def test_engine_and_oracle_agree() -> None:
     """Whatever is said by whomever, both give the same verdicts, states and outcomes."""
+    many = int(os.environ.get("CAXTON_TEST_CONVERSATIONS", "250"))
     run_state_machine_as_test(
         RandomConversation,
         settings=settings(
-            max_examples=60,
+            max_examples=many,
             stateful_step_count=30,
             deadline=None,
             derandomize=True,
