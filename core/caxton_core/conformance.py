@@ -5,12 +5,13 @@ Rules:
   become addresses on one platform;
 - a step is accepted when the engine admits it; before the opener, and for another conversation-id, the engine is
   asked whether the message may begin a conversation;
-- times are counted from the first step and rounded once, so that what is meant to be exactly on a deadline is.
+- the engine only compares times, so they are microseconds here: counted from the start and rounded once, so that
+  what is meant to be exactly on a deadline is, and what is half a millisecond late is late.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final, Literal
 
 import msgspec
@@ -31,13 +32,26 @@ from caxton_core.conversations import (
 from caxton_core.errors import InvalidValue
 from caxton_core.nesting import too_deep
 
-__all__ = ["Case", "Expectation", "Replay", "Step", "differences", "parse_cases", "replay"]
+__all__ = [
+    "Case",
+    "Expectation",
+    "Played",
+    "Replay",
+    "Step",
+    "differences",
+    "parse_cases",
+    "play",
+    "replay",
+]
 
 PLATFORM: Final = "caxton"
 INITIATOR: Final = f"the initiator@{PLATFORM}"
 AMS: Final = "ams"
-START: Final = 1_000_000
-"""When the first step is made, if it has no delay: milliseconds since the epoch."""
+START: Final = 1_000_000_000
+"""When the first step is made, if it has no delay: microseconds since the epoch."""
+MOST_PARTICIPANTS: Final = 1_000
+MOST_STEPS: Final = 20_000
+"""Of one case: what a step costs grows with the participants. 10,000 messages fill a conversation."""
 _YEARS: Final = 1e10
 _names_of = msgspec.json.Decoder(list[dict[str, object]]).decode
 
@@ -76,6 +90,14 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     expect: Expectation
     ttl_s: float | None = None
     end_delay_s: float = 0
+
+
+class Played(msgspec.Struct, frozen=True):
+    """When a step was made, why it was rejected (None: it was not), and the conversation after it."""
+
+    now: int
+    reason: str | None
+    conversation: Conversation | None
 
 
 class Replay(msgspec.Struct, frozen=True):
@@ -121,6 +143,10 @@ def _wrong(case: Case) -> str:
     """Say what no type says; nothing when the case can be replayed."""
     if not case.participants or len(set(case.participants)) != len(case.participants):
         return "participants are at least one name, none twice - at `participants`"
+    if len(case.participants) > MOST_PARTICIPANTS:
+        return f"more than {MOST_PARTICIPANTS} names - at `participants`"
+    if len(case.script) > MOST_STEPS:
+        return f"more than {MOST_STEPS} steps - at `script`"
     if len(case.expect.accepted) != len(case.script):
         return "it is one boolean for each step - at `expect.accepted`"
     times = [case.ttl_s or 0, case.end_delay_s]
@@ -138,6 +164,11 @@ def _wrong(case: Case) -> str:
 def _address(name: str) -> str:
     # With a mark, so that no name of a case is that of the AMS, an outsider or the initiator.
     return f"leg {name}@{PLATFORM}"
+
+
+def _token(given: str | None) -> str | None:
+    # With a mark, so that no token of a case is a message's id.
+    return None if given is None else f"token {given}"
 
 
 def _names(step: Step) -> list[str]:
@@ -160,31 +191,29 @@ def _receivers(step: Step) -> tuple[str, ...]:
     return (INITIATOR,) if step.to in (None, "initiator") else (_address(str(step.to)),)
 
 
-def _millis(seconds: float) -> int:
-    return START + round(seconds * 1000)
+def _micros(seconds: float) -> int:
+    return START + round(seconds * 1_000_000)
 
 
-def replay(case: Case, protocols: Mapping[str, Protocol]) -> Replay:
-    """Play a case's script and read its end; a protocol nobody brings is a state of its own, and nothing is accepted."""
-    protocol = protocols.get(case.protocol)
-    if protocol is None:
-        return Replay(["unknown-protocol"] * len(case.script), "unknown-protocol", None)
+def _opens(protocol: Protocol, step: Step) -> bool:
+    return (
+        step.from_role == "initiator"
+        and step.conversation is None
+        and step.performative in protocol.openers
+        and step.protocol in (None, *protocol.names)
+    )
+
+
+def play(case: Case, protocol: Protocol, protocols: Mapping[str, Protocol]) -> Iterator[Played]:
+    """Play a case's script, one verdict for each step, and last what is read at the end."""
     conversation: Conversation | None = None
     seconds = 0.0
-    reasons: list[str | None] = []
     for number, step in enumerate(case.script):
         seconds += step.delay_s
-        now = _millis(seconds)
+        now = _micros(seconds)
         verdict: Admission | Rejection
-        reply_by = None if step.reply_by_s is None else _millis(seconds + step.reply_by_s)
-        opener = (
-            conversation is None
-            and step.from_role == "initiator"
-            and step.conversation is None
-            and step.performative in protocol.openers
-            and step.protocol in (None, *protocol.names)
-        )
-        if opener:
+        reply_by = None if step.reply_by_s is None else _micros(seconds + step.reply_by_s)
+        if conversation is None and _opens(protocol, step):
             verdict = open_conversation(
                 protocol,
                 id=case.id,
@@ -193,9 +222,9 @@ def replay(case: Case, protocols: Mapping[str, Protocol]) -> Replay:
                 performative=step.performative,
                 message_id=f"message {number}",
                 now=now,
-                reply_with=step.reply_with,
+                reply_with=_token(step.reply_with),
                 reply_by_ms=reply_by,
-                expires_at=None if case.ttl_s is None else _millis(seconds + case.ttl_s),
+                expires_at=None if case.ttl_s is None else _micros(seconds + case.ttl_s),
             )
         elif conversation is None or step.conversation is not None:
             unopened = judge_unopened(
@@ -204,8 +233,9 @@ def replay(case: Case, protocols: Mapping[str, Protocol]) -> Replay:
                 protocol_given=step.protocol,
                 conversation_id="another",
             )
+            # Only a script's opener opens: what would open another conversation belongs to none.
             reason = unopened.reason if isinstance(unopened, Rejection) else "unknown-conversation"
-            reasons.append(reason)
+            yield Played(now, reason, conversation)
             continue
         else:
             about = None
@@ -219,23 +249,34 @@ def replay(case: Case, protocols: Mapping[str, Protocol]) -> Replay:
                 message_id=f"message {number}",
                 now=now,
                 receivers=_receivers(step),
-                reply_with=step.reply_with,
-                in_reply_to=step.in_reply_to,
+                reply_with=_token(step.reply_with),
+                in_reply_to=_token(step.in_reply_to),
                 reply_by_ms=reply_by,
                 protocol_given=step.protocol,
                 platform=PLATFORM,
                 about=about,
             )
-        if isinstance(verdict, Admission):
-            conversation = verdict.conversation
-            reasons.append(None)
-        else:
-            conversation = verdict.conversation or conversation
-            reasons.append(verdict.reason)
+        conversation = verdict.conversation or conversation
+        yield Played(now, verdict.reason if isinstance(verdict, Rejection) else None, conversation)
+    now = _micros(seconds + case.end_delay_s)
+    if conversation is not None:
+        conversation = fire_timers(protocol, conversation, now=now)
+    yield Played(now, None, conversation)
+
+
+def replay(case: Case, protocols: Mapping[str, Protocol]) -> Replay:
+    """Play a case's script and read its end; a protocol nobody brings is a state of its own, and nothing is accepted."""
+    protocol = protocols.get(case.protocol)
+    if protocol is None:
+        return Replay(["unknown-protocol"] * len(case.script), "unknown-protocol", None)
+    reasons: list[str | None] = []
+    conversation: Conversation | None = None
+    for played in play(case, protocol, protocols):
+        reasons.append(played.reason)
+        conversation = played.conversation
+    del reasons[-1]
     if conversation is None:
         return Replay(reasons, protocol.initial, None)
-    now = _millis(seconds + case.end_delay_s)
-    conversation = fire_timers(protocol, conversation, now=now)
     return Replay(reasons, state(protocol, conversation), outcome(protocol, conversation))
 
 

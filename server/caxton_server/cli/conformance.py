@@ -11,7 +11,7 @@ from caxton_server.cli.exits import Exit, Stopped
 from caxton_server.cli.plugins import installed
 from caxton_server.cli.printing import clean, data
 
-MOST_BYTES = 64 * 1024 * 1024
+MOST_BYTES = 16 * 1024 * 1024
 
 
 @click.command()

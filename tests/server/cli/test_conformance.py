@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,11 @@ def test_what_differs_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[s
         ({"participants": []}, "participants are at least one name"),
         ({"participants": ["p", "p"]}, "participants are at least one name"),
         ({"expect": {**CASE["expect"], "accepted": [True]}}, "one boolean for each step"),
+        ({"participants": [str(n) for n in range(1001)]}, "case one: more than 1000 names - at `participants`"),
+        ({"script": CASE["script"][:1] * 20_001}, "case one: more than 20000 steps - at `script`"),
+        ({"script": [{**CASE["script"][0], "colour": "red"}]}, "at `$[0].script[0]`"),
+        ({"script": [{**CASE["script"][0], "participant": 7}]}, "at `$[0].script[0].participant`"),
+        ({"expect": {}}, "case one: Object missing required field `accepted`"),
         ({"ttl_s": -1}, "times are seconds"),
         ({"end_delay_s": 1e300}, "times are seconds"),
         ({"script": [{"from_role": "ams", "performative": "failure"}] * 2}, "names one participant"),
@@ -90,3 +96,34 @@ def test_a_protocol_nobody_brings_is_a_difference(
     """Its case fails, and the others are replayed all the same."""
     assert main(["conformance", write(tmp_path, {**CASE, "protocol": "x-none"}, CASE)]) == 1
     assert "unknown-protocol" in capsys.readouterr().out
+
+
+def test_cases_come_from_standard_input_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file named - is standard input."""
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(json.dumps([CASE]).encode())))
+    assert main(["conformance", "-"]) == 0
+    assert capsys.readouterr().out == "1 cases, 0 failed\n"
+
+
+def test_a_file_without_end_is_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No more is read than a file of cases may have."""
+    monkeypatch.setattr("caxton_server.cli.conformance.MOST_BYTES", 100)
+    assert main(["conformance", write(tmp_path, CASE)]) == 2
+    assert "more than 100 bytes" in capsys.readouterr().err
+
+
+def test_half_a_millisecond_late_is_late(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Delays are summed before they are rounded, and rounded to microseconds."""
+    opener, answer = CASE["script"]
+    steps = [{**opener, "reply_by_s": 0.3}, {**answer, "delay_s": 0.1, "performative": "cfp"}]
+    expect = {"accepted": [True, False, True], "final_state": "completed", "outcome": "success"}
+    on_time = {**CASE, "script": [*steps, {**answer, "delay_s": 0.2}], "expect": expect}
+    late = {**CASE, "script": [*steps, {**answer, "delay_s": 0.2005}], "expect": expect}
+    assert main(["conformance", write(tmp_path, on_time, {**late, "id": "late"})]) == 1
+    assert "late: step 3 (participant inform): expected accepted" in capsys.readouterr().out
