@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "send": ("messages:send", "Send one message."),
         "request": ("messages:request", "Send one message and wait for the reply."),
         "conversation": ("conversations:conversation", "Start, watch and cancel conversations."),
+        "directory": ("directory:directory", "List the services that agents offer."),
         "dlq": ("dead_letters:dlq", "Look at dead letters and deliver them again."),
     },
     "Learn": {

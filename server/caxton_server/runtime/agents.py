@@ -110,6 +110,7 @@ class Agents:
         if not self.conversations.per_agent[cell.address]:
             self.conversations.per_agent.pop(cell.address, None)
         self.kernel.journal.append(AgentRemoved(self.kernel.now, int(cell.handle)))
+        self.performer.directory.registry.forget(cell)
         self.kernel.journal.put_row(Row("agents", str(int(cell.handle)), {}, deleted=True))
         self._publish(AgentRemovedEvent(cell.address))
 
@@ -344,6 +345,7 @@ class Agents:
         journal = self.kernel.journal
         saved = cell.saved(self.kernel.now)
         journal.append(saved)
+        self.performer.directory.registry.note(saved)
         journal.put_row(
             Row(
                 "agents",

@@ -156,29 +156,6 @@ class Ams:
                 return False
         return message.performative not in ASKS or message.in_reply_to is not None
 
-    def decline(self, agent: PlatformAgent, message: FipaMessage) -> tuple[Sent, ...]:
-        """Answer what asks the AMS or the directory for something: they answer nothing yet, and nobody waits in vain.
-
-        A question that is itself an answer gets none, or an agent that asks back could go on for ever.
-        """
-        if message.in_reply_to is not None or message.performative in ANSWERED_NEVER:
-            return ()
-        if message.protocol is None and message.performative not in ASKS:
-            return ()
-        author = self.kernel.find(message.sender)
-        if author is None:
-            return ()
-        detail = f"{agent.address} does not answer {message.performative}"
-        answer = FipaMessage(
-            Performative.NOT_UNDERSTOOD, agent.address, author.address,
-            {"reason": "unsupported-function", "detail": detail},
-            message.conversation_id, self.kernel.uuids.next(self.kernel.now), self.kernel.stamp,
-            message.traceparent, protocol=message.protocol, in_reply_to=message.reply_with or message.id,
-        )  # fmt: skip
-        self.conversations.answer(answer)
-        sent = self.post(author, answer)
-        return () if sent is None else (sent,)
-
     def miss(
         self, author: Cell | PlatformAgent, message: FipaMessage, why: Refused
     ) -> tuple[Sent, ...]:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from caxton_core.directory import PlatformService
 from caxton_core.errors import (
     Problem,
     StorageFault,
@@ -27,8 +28,10 @@ from caxton_server.runtime.cells import Cell
 from caxton_server.runtime.conversations import Conversations
 from caxton_server.runtime.dead_letters import DeadLetters
 from caxton_server.runtime.deployments import Deployments
+from caxton_server.runtime.directory import Directory
 from caxton_server.runtime.effects import Performer
 from caxton_server.runtime.events import EventLog
+from caxton_server.runtime.groups import Groups
 from caxton_server.runtime.histories import Histories
 from caxton_server.runtime.initiators import Initiators
 from caxton_server.runtime.journal import Journal
@@ -152,6 +155,14 @@ class Runtime:
         self.router = Router(kernel, self.conversations_)
         self.ams = Ams(kernel, self.conversations_)
         self.performer = Performer(kernel, self.router, self.conversations_, timers, self.ams)
+        server = self.config.server
+        offered = PlatformService(
+            "rest", "caxton-rest", (f"http://{server.host}:{server.port}/api/v1",)
+        )
+        self.directory_ = self.performer.directory = Directory(
+            kernel, self.conversations_, timers, self.ams, services=(offered,)
+        )
+        self.router.groups = Groups(kernel, self.directory_.registry)
         self.scheduler = self.ams.scheduler = self.performer.scheduler = Scheduler(
             kernel, self.performer, quantum=runtime.quantum
         )

@@ -245,6 +245,15 @@ class Conversations:
         elif before.next_deadline is not None:
             self._arm(conversation_id, before.next_deadline)
 
+    def current(self, conversation_id: str) -> Conversation | None:
+        """Return an open conversation, after firing what is due in it."""
+        before, now = self.open.get(conversation_id), self.kernel.now
+        if before is not None and (before.next_deadline or now) < now:
+            after = fire_timers(self.protocols[before.protocol], before, now=now)
+            if after is not before:
+                self.commit(after, before)
+        return self.open.get(conversation_id)
+
     def without(self, conversation: Conversation, missed: Iterable[str]) -> Conversation:
         """Return a conversation in which the legs of those that a message could not reach have failed."""
         protocol = self.protocols[conversation.protocol]
@@ -264,11 +273,11 @@ class Conversations:
         if after is not before:
             self.commit(after, before)
 
-    def answer(self, message: FipaMessage) -> None:
-        """Make the move that an agent of the platform makes with its answer, if it is part of a conversation."""
+    def answer(self, message: FipaMessage) -> bool:
+        """Make the move that an agent of the platform makes with its answer; tell whether it was legal."""
         before = self.open.get(message.conversation_id)
         if before is None or message.sender not in before.legs:
-            return
+            return False
         verdict = admit(
             self.protocols[before.protocol], before, performative=message.performative, sender=message.sender,
             message_id=message.id, in_reply_to=message.in_reply_to, now=self.kernel.now,
@@ -276,6 +285,7 @@ class Conversations:
         moved = verdict.conversation
         if moved is not None:
             self.commit(moved, before)
+        return isinstance(verdict, Admission)
 
     def restore(self, conversation: Conversation) -> None:
         """Take a value from the journal, without judging or publishing anything.

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from caxton_server.runtime.ams import Ams
     from caxton_server.runtime.cells import Cell
     from caxton_server.runtime.conversations import Conversations
+    from caxton_server.runtime.directory import Directory
     from caxton_server.runtime.kernel import Kernel
     from caxton_server.runtime.router import Router
     from caxton_server.runtime.scheduler import Scheduler
@@ -41,6 +42,7 @@ RETRY_FIRST_MS, RETRY_LONGEST_MS = 200, 30_000
 class Performer:
     """Does what steps, timers and failures ask for."""
 
+    directory: Directory
     scheduler: Scheduler
     shortcut: Shortcut
 
@@ -213,7 +215,7 @@ class Performer:
         first = serial = kernel.serial + 1
         handles = []
         wire = b""
-        unserved: PlatformAgent | None = None
+        asked: list[tuple[PlatformAgent, int]] = []
         for target in planned.targets:
             wire = wires[target.codec]
             handles.append(target.handle)
@@ -221,7 +223,7 @@ class Performer:
                 if target is kernel.api:
                     kernel.told(message)
                 else:
-                    unserved = target
+                    asked.append((target, serial))
             else:
                 mailbox = target.mailbox
                 mailbox.queue.append(Delivery(serial, message, wire, False, now))
@@ -236,8 +238,8 @@ class Performer:
         routed[message.performative] = routed.get(message.performative, 0) + len(handles)
         if planned.conversation is not None:
             self.conversations.commit(planned.conversation, planned.before, planned.awarded)
-        if unserved is not None:
-            self.after.append(partial(self.ams.decline, unserved, message))
+        for agent, number in asked:
+            self.directory.receive(agent, message, number, wires[agent.codec])
         for why in planned.missed:
             author, detail = planned.author or kernel.api, f"{why.reason}: {why.detail}"
             self.missed.append(

@@ -18,7 +18,7 @@ from caxton_core.views import HistoryEntry, MessageView, Page
 from returns.result import Failure, Result, Success
 
 from caxton_server.runtime.ams import document
-from caxton_server.runtime.records import Cleared, Missed, Record, Routed, Sent, Step
+from caxton_server.runtime.records import Cleared, Missed, Record, Routed, Sent, Served, Step
 
 if TYPE_CHECKING:
     from caxton_server.runtime.kernel import Kernel
@@ -202,7 +202,7 @@ class Histories:
 
 def _sent(record: Record) -> Iterator[Sent]:
     """Yield what a record sent."""
-    if isinstance(record, Step | Cleared):
+    if isinstance(record, Step | Cleared | Served):
         yield from record.sent
     elif isinstance(record, Routed):
         yield record.sent

@@ -39,6 +39,8 @@ class PlatformAgent:
     def __init__(self, name: str, platform: str) -> None:
         self.name = name
         self.address = f"{name}@{platform}"
+        self.turns_away: Callable[[str], bool] | None = None
+        """Tells whether it has no room for a message of an agent; None when it always has."""
 
 
 class Counters:

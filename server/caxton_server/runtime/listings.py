@@ -81,18 +81,3 @@ def versions(cell: Cell) -> list[VersionView]:
 def log_lines(cell: Cell, after: int) -> list[LogLine]:
     """Show an agent's latest log lines."""
     return cell.logs.read(after)
-
-
-def directory(
-    kernel: Kernel, *, type: str | None, name: str | None, protocol: str | None
-) -> list[ServiceView]:
-    """Return the services offered by running agents that match."""
-    return [
-        service
-        for cell in sorted(kernel.cells.values(), key=lambda cell: cell.name)
-        if cell.receives_platform
-        for service in services(cell)
-        if (type is None or service.type == type)
-        and (name is None or service.name == name)
-        and (protocol is None or protocol in service.protocols)
-    ]

@@ -328,5 +328,6 @@ class Node(Runtime):
     def directory(
         self, *, type: str | None = None, name: str | None = None, protocol: str | None = None
     ) -> list[ServiceView]:
-        """List the services that running agents offer."""
-        return listings.directory(self.kernel, type=type, name=name, protocol=protocol)
+        """List the services that agents offer, by agent."""
+        self.kernel.tick()
+        return self.directory_.registry.services(type=type, name=name, protocol=protocol)

@@ -13,6 +13,8 @@ from typing import TypeAlias
 
 import msgspec
 from caxton_core.conversations import Conversation
+from caxton_core.directory import Deregistered, Owned, Registered
+from caxton_core.directory_descriptions import DfAgent
 from caxton_core.resources import Manifest
 
 from caxton_server.runtime.journal_groups import Codec
@@ -139,7 +141,65 @@ class Charged(msgspec.Struct, frozen=True, array_like=True, tag="charged"):
     attempt: int
 
 
-Record: TypeAlias = Step | Routed | AgentSaved | AgentRemoved | Cleared | Charged | Missed
+class Asked(msgspec.Struct, frozen=True, array_like=True, tag="asked", gc=False):
+    """A message for the AMS or the DF (`service`) waits for its turn; `serial` is that of its delivery."""
+
+    time: int
+    serial: int
+    service: str
+    conversation: str
+    wire: bytes
+
+
+class Subscribed(msgspec.Struct, frozen=True, array_like=True, tag="subscribed", gc=False):
+    """An agent is told of changes in the DF from the one behind `number` on; `token` is what it wants quoted."""
+
+    conversation: str
+    subscriber: str
+    token: str
+    expression: str
+    template: DfAgent
+    number: int
+    language: str | None = None
+    traceparent: str | None = None
+
+
+class Unsubscribed(msgspec.Struct, frozen=True, array_like=True, tag="unsubscribed", gc=False):
+    """An agent is told no more."""
+
+    conversation: str
+
+
+class Told(msgspec.Struct, frozen=True, array_like=True, tag="told", gc=False):
+    """A subscriber was told of changes up to `number`."""
+
+    conversation: str
+    number: int
+
+
+class Settled(msgspec.Struct, frozen=True, array_like=True, tag="settled", gc=False):
+    """Every subscriber knows what it wants to know of changes up to `number`."""
+
+    number: int
+
+
+DirectoryChange: TypeAlias = (
+    Registered | Deregistered | Owned | Subscribed | Unsubscribed | Told | Settled
+)
+
+
+class Served(msgspec.Struct, frozen=True, array_like=True, tag="served"):
+    """A step of the AMS or the DF: what it had been asked (`asked` 0: nothing), what changed in its registry, what it said."""
+
+    time: int
+    asked: int
+    changes: tuple[DirectoryChange, ...]
+    sent: tuple[Sent, ...]
+
+
+Record: TypeAlias = (
+    Step | Routed | AgentSaved | AgentRemoved | Cleared | Charged | Missed | Asked | Served
+)
 
 
 def index_keys(records: Sequence[Record]) -> set[str | int]:
@@ -159,6 +219,8 @@ def index_keys(records: Sequence[Record]) -> set[str | int]:
         elif isinstance(record, Missed):
             keys.add(record.conversation)
             continue
+        elif isinstance(record, Served):
+            sent = record.sent
         else:
             continue
         for item in sent:

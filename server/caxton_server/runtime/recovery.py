@@ -21,12 +21,14 @@ from caxton_server.runtime.mailboxes import Delivery
 from caxton_server.runtime.records import (
     AgentRemoved,
     AgentSaved,
+    Asked,
     Charged,
     Cleared,
     Effects,
     Record,
     Routed,
     Sent,
+    Served,
     Step,
     TimerSet,
 )
@@ -65,6 +67,7 @@ class Recovery:
             conversations,
             performer,
         )
+        self.directory = performer.directory
         self.saved: dict[int, AgentSaved] = {}
         self.pending: dict[int, Pending] = {}
         self.records = 0
@@ -108,11 +111,19 @@ class Recovery:
                 self._queue(record.sent, record.time)
             case AgentSaved():
                 self.saved[record.id] = record
+                self.directory.entries.note(record)
             case AgentRemoved():
                 self.saved.pop(record.id, None)
+                self.directory.entries.forget(record.id)
                 self.pending.pop(record.id, None)
             case Cleared():
                 self._of(record.agent).deliveries.clear()
+                for sent in record.sent:
+                    self._queue(sent, record.time)
+            case Asked():
+                self.directory.replay(record)
+            case Served():
+                self.directory.replay(record)
                 for sent in record.sent:
                     self._queue(sent, record.time)
             case Charged():
@@ -141,6 +152,7 @@ class Recovery:
             if saved.state in (AgentState.LOADED, AgentState.UNLOADED):
                 self.kernel.journal.append(AgentRemoved(self.kernel.now, saved.id))
                 self.kernel.journal.put_row(Row("agents", str(saved.id), {}, deleted=True))
+                self.directory.entries.forget(saved.id)
                 continue
             cell = self.agents.create(saved, sandbox=sandbox_of(saved))
             self.kernel.add(cell)
@@ -154,6 +166,7 @@ class Recovery:
             if cell.state in (AgentState.RUNNING, AgentState.DRAINING, AgentState.SUSPENDED):
                 to_start.append(cell)
         self.conversations.rearm()
+        self.directory.resume()
         # Only now, with everything queued before it, can their senders be told.
         for cell, delivery in poisoned:
             self._poisoned(cell, delivery)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 from caxton_core.conversations import Conversation
+from caxton_core.groups import is_group
 from caxton_core.ids import ConversationId, MessageId
 from caxton_core.messages import (
     Draft,
@@ -29,6 +30,7 @@ from caxton_server.runtime.kernel import Kernel, PlatformAgent
 if TYPE_CHECKING:
     from caxton_server.runtime.cells import Cell
     from caxton_server.runtime.conversations import Conversations
+    from caxton_server.runtime.groups import Groups
     from caxton_server.runtime.steps import Step
 
 
@@ -82,6 +84,12 @@ _OUTSIDE: Final = Refused(
     admission=True,
 )
 
+_GROUP_INSIDE: Final = Refused(
+    NOT_LEGAL,
+    "not-a-party",
+    "in a conversation its parties are named, or nobody for all of them",
+    admission=True,
+)
 _NO_CONVERSATION_ID: Final = Refused(
     NOT_A_MESSAGE,
     "invalid_message",
@@ -89,8 +97,14 @@ _NO_CONVERSATION_ID: Final = Refused(
 )
 
 
+def _unknown(name: str) -> Refused:
+    return Refused(NO_RECEIVER, "agent_not_found", name, name)
+
+
 class Router:
     """Finds receivers and judges messages."""
+
+    groups: Groups
 
     def __init__(self, kernel: Kernel, conversations: Conversations) -> None:
         self.kernel = kernel
@@ -133,7 +147,7 @@ class Router:
         if target is not None:
             targets = (target,)
         else:
-            found = self._targets(receiver)
+            found = self._targets(author, receiver, answers)
             if isinstance(found, Refused):
                 return found
             targets = found
@@ -173,6 +187,8 @@ class Router:
                 if before is None:
                     before = conversations.closed.get(conversation_id)
         if protocol is not None or before is not None:
+            if before is not None and before.open_legs and target is None and is_group(receiver):
+                return _GROUP_INSIDE
             verdict = self.conversations.judge(
                 author,
                 draft,
@@ -222,24 +238,25 @@ class Router:
         )
 
     def _targets(
-        self, receiver: str | list[str] | None
+        self,
+        author: Cell | PlatformAgent,
+        receiver: str | list[str] | None,
+        answers: FipaMessage | None,
     ) -> tuple[Cell | PlatformAgent, ...] | Refused:
-        """Find who is named; the first unknown name refuses all."""
-        if type(receiver) is str:
-            target = self.kernel.find(receiver)
-            return (
-                (target,)
-                if target is not None
-                else Refused(NO_RECEIVER, "agent_not_found", receiver, receiver)
-            )
-        if not receiver:
-            return ()
+        """Find who is named, by himself or as one of a group; the first unknown name refuses all."""
         found: dict[str, Cell | PlatformAgent] = {}
-        for name in receiver:
+        for name in [receiver] if isinstance(receiver, str) else receiver or ():
             target = self.kernel.find(name)
-            if target is None:
-                return Refused(NO_RECEIVER, "agent_not_found", name, name)
-            found[target.address] = target
+            if target is not None:
+                found[target.address] = target
+                continue
+            if not is_group(name):
+                return _unknown(name)
+            members = self.groups.find(author, name, answers)
+            if isinstance(members, Refused):
+                return members
+            for member in members:
+                found[member.address] = member
         return tuple(found.values())
 
     def _parties(
@@ -294,6 +311,13 @@ class Router:
                     )
             size = len(wire)
             if type(target) is PlatformAgent:
+                if target.turns_away is not None and target.turns_away(author.address):
+                    return Refused(
+                        MAILBOX_FULL,
+                        "mailbox_full",
+                        f"{target.address} has too much before it",
+                        target.address,
+                    )
                 continue
             if not target.open and not target.accepts(after, opens=opens):
                 refused = Refused(

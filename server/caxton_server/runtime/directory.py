@@ -1,0 +1,352 @@
+"""The platform's own agents at work: the AMS and the DF answer what they are asked, in turns of their own.
+
+Rules:
+- What arrives waits in a queue and is served in a later turn of the loop; a turn of theirs takes about a millisecond.
+- One record (`Served`) holds what was asked, what changed and what was said: recovery applies it and asks nobody.
+- Nobody is answered whose conversation is over, and nothing is changed for him either.
+- The queue is bounded, for each sender too; the router refuses what it has no room for.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
+
+import msgspec
+from caxton_core.conversations import OUTCOMES
+from caxton_core.directory import (
+    Answer,
+    Ask,
+    Deregistered,
+    Owned,
+    PlatformService,
+    Registered,
+    Search,
+    Subscribe,
+    decide,
+    equal_content,
+    failed,
+    internal_error,
+    result_content,
+    set_text,
+)
+from caxton_core.directory_terms import Term, show
+from caxton_core.messages import ANSWERED_NEVER, FipaMessage, Performative, decode, encode
+
+from caxton_server.runtime.ams import ASKS
+from caxton_server.runtime.directory_notices import WRITE, Notices
+from caxton_server.runtime.directory_registry import Registry
+from caxton_server.runtime.directory_searches import Entry, Scan, ams_entry, room_for
+from caxton_server.runtime.directory_subscriptions import Subscriptions
+from caxton_server.runtime.records import (
+    Asked,
+    DirectoryChange,
+    Sent,
+    Served,
+    Settled,
+    Subscribed,
+    Told,
+    Unsubscribed,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from caxton_server.runtime.ams import Ams
+    from caxton_server.runtime.cells import Cell
+    from caxton_server.runtime.conversations import Conversations
+    from caxton_server.runtime.kernel import Kernel, PlatformAgent
+    from caxton_server.runtime.timers import Timers
+
+ServiceName: TypeAlias = Literal["ams", "df"]
+UNITS: Final = 500
+"""Work in one turn, in units of about two microseconds."""
+QUEUE, QUEUE_PER_AGENT = 1_000, 100
+LONGEST_ASKED: Final = 16_384
+"""Bytes of a message that are kept while it waits; a longer one has no content that would be read."""
+SEARCHES_KNOWN: Final = 1_000
+
+
+class Waiting(msgspec.Struct, frozen=True, gc=False):
+    """A message that waits for its turn."""
+
+    serial: int
+    service: ServiceName
+    message: FipaMessage
+
+
+class Running(msgspec.Struct, frozen=True):
+    """A search under way, and what is to be done with its result."""
+
+    waiting: Waiting
+    scan: Scan
+    what: Search | Subscribe
+
+
+class Directory:
+    """The AMS and the DF of the node."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        conversations: Conversations,
+        timers: Timers,
+        ams: Ams,
+        *,
+        services: tuple[PlatformService, ...] = (),
+    ) -> None:
+        self.kernel, self.conversations, self.timers = kernel, conversations, timers
+        self.services = services
+        self.registry = Registry(kernel, timers)
+        self.entries = self.registry.entries
+        self.subscriptions = Subscriptions(self.entries)
+        self.notices = Notices(kernel, conversations, ams, self.subscriptions)
+        self.queue: deque[Waiting] = deque()
+        self.waiting: Counter[str] = Counter()
+        self.running: Running | None = None
+        self._armed = False
+        self._searches: dict[tuple[str, str], None] = {}
+        self.registry.on_change = self._changed
+        self.registry.on_gone = self.notices.gone
+        self.notices.before_settling = self._settling
+        kernel.ams.turns_away = kernel.df.turns_away = self.turns_away
+
+    # Arrival
+
+    def turns_away(self, sender: str) -> bool:
+        """Tell whether there is no room for a message of an agent."""
+        most = QUEUE if sender == self.kernel.api.address else QUEUE_PER_AGENT
+        return len(self.queue) >= QUEUE or self.waiting.get(sender, 0) >= most
+
+    def receive(self, agent: PlatformAgent, message: FipaMessage, serial: int, wire: bytes) -> None:
+        """Queue what asks for an answer; the rest ends here.
+
+        Outside a conversation a question that is itself an answer gets none, or an agent that asks back could go on for ever.
+        """
+        if message.performative in ANSWERED_NEVER:
+            return
+        if message.protocol is None and (
+            message.performative not in ASKS or message.in_reply_to is not None
+        ):
+            return
+        if len(wire) > LONGEST_ASKED:
+            message = msgspec.structs.replace(
+                message, content=None, extras=None, receiver=agent.address
+            )
+            wire = encode(message, "json")
+        service = cast("ServiceName", agent.name)
+        now = self.kernel.now
+        self.kernel.journal.append(Asked(now, serial, service, message.conversation_id, wire))
+        self._queue(Waiting(serial, service, message))
+        self._arm(0)
+
+    def _queue(self, waiting: Waiting) -> None:
+        self.queue.append(waiting)
+        self.waiting[waiting.message.sender] += 1
+
+    def _unqueued(self, waiting: Waiting) -> None:
+        sender = waiting.message.sender
+        self.waiting[sender] -= 1
+        if not self.waiting[sender]:
+            del self.waiting[sender]
+
+    # Turns
+
+    def _arm(self, wait: int) -> None:
+        if not self._armed:
+            self._armed = True
+            self.timers.at(self.kernel.now + wait, self._work)
+
+    def _changed(self) -> None:
+        if self.subscriptions.pending:
+            self._arm(0)
+
+    def _settling(self) -> None:
+        """Let a search that is to begin a subscription see what is about to be forgotten."""
+        if self.running is not None and self.subscriptions.starting:
+            self.running.scan.catch_up()
+
+    def _work(self, _now: int) -> None:
+        """Do about a millisecond of what is to be done: what has changed is told first, so that it can't pile up."""
+        self._armed = False
+        units = UNITS
+        while units > 0:
+            running = self.running
+            if self.subscriptions.pending:
+                units -= self.notices.tell()
+            elif running is not None:
+                units -= running.scan.look(units, self.kernel.now) + 1
+                if running.scan.over:
+                    self.running = None
+                    self._found(running)
+                    units -= WRITE
+            elif self.queue:
+                waiting = self.queue.popleft()
+                self._unqueued(waiting)
+                content = waiting.message.content
+                # Reading a content takes about a third of a microsecond for each character.
+                units -= WRITE + (len(content) // 6 if type(content) is str else 0)
+                self._serve(waiting)
+            else:
+                return
+        # Not in this turn of the loop: others want the thread too.
+        self._arm(1)
+
+    def _asker(self, waiting: Waiting) -> Cell | PlatformAgent | None:
+        """Return who is to be answered; None when nobody waits for it any more."""
+        message = waiting.message
+        if message.protocol is not None:
+            conversation = self.conversations.current(message.conversation_id)
+            address = self._service(waiting).address
+            leg = None if conversation is None else conversation.legs.get(address)
+            if leg is None or leg.state in OUTCOMES:
+                return None
+        return self.kernel.find(message.sender)
+
+    def _service(self, waiting: Waiting) -> PlatformAgent:
+        return self.kernel.ams if waiting.service == "ams" else self.kernel.df
+
+    def _serve(self, waiting: Waiting) -> None:
+        """Do what a message asks for, or begin to."""
+        message, service = waiting.message, self._service(waiting)
+        asker = self._asker(waiting)
+        if asker is None:
+            self.notices.record(waiting.serial, (), ())
+            return
+        if message.performative is Performative.CANCEL:
+            said = self.notices.answer(service, asker, message, Performative.INFORM)
+            self.notices.record(waiting.serial, (), said)
+            return
+        sender = asker.address
+        self.registry.lapse(sender)
+        ask = Ask(
+            waiting.service, service.address, sender, message.performative, message.content, self.kernel.now,
+            message.protocol, message.language, message.ontology,
+        )  # fmt: skip
+        decision = decide(
+            ask, registered=self.entries.registered(sender) is not None,
+            state=ams_entry(asker, self.entries.owners).state, services=self.services,
+        )  # fmt: skip
+        match decision:
+            case Answer():
+                self._answer(waiting, asker, decision)
+            case Search():
+                self._search(waiting, asker, decision)
+            case _ if self.subscriptions.room(sender):
+                self.subscriptions.start(starting=True)
+                self._scan(waiting, asker, decision, None, decision.expression, decision.most)
+            case _:
+                full = failed(decision.expression, internal_error("too many subscriptions"))
+                self._answer(waiting, asker, full)
+
+    def _answer(self, waiting: Waiting, asker: Cell | PlatformAgent, answer: Answer) -> None:
+        """Answer a message, and change what it changes: one record."""
+        said = self.notices.answer(
+            self._service(waiting), asker, waiting.message, answer.act, answer.content
+        )
+        changes: tuple[DirectoryChange, ...] = ()
+        if answer.change is not None:
+            changes = (answer.change,)
+            self.registry.change(answer.change)
+        self.notices.record(waiting.serial, changes, said)
+
+    # Searches
+
+    def _search(self, waiting: Waiting, asker: Cell | PlatformAgent, search: Search) -> None:
+        most, key = search.most, (asker.address, search.search_id)
+        if search.search_id:
+            # FIPA SC00023: a DF that has seen the id does not search again.
+            if key in self._searches:
+                most = 0
+            self._searches[key] = None
+            if len(self._searches) > SEARCHES_KNOWN:
+                del self._searches[next(iter(self._searches))]
+        kernel = self.kernel
+        candidates: Sequence[Entry] | None = None
+        if waiting.service == "ams":
+            candidates = (kernel.ams, kernel.df, kernel.api, *kernel.cells.values())
+            if search.template.name:
+                found = kernel.find(search.template.name)
+                candidates = () if found is None else (found,)
+        self._scan(waiting, asker, search, candidates, search.action, most)
+
+    def _scan(
+        self, waiting: Waiting, asker: Cell | PlatformAgent, what: Search | Subscribe,
+        candidates: Sequence[Entry] | None, echoed: Term, most: int,
+    ) -> None:  # fmt: skip
+        room = room_for(asker, len(show(echoed)))
+        scan = Scan(self.entries, what.template, candidates, most=most, room=room)
+        self.running = Running(waiting, scan, what)
+
+    def _found(self, running: Running) -> None:
+        """Answer a search, or begin a subscription with what was found."""
+        waiting, what = running.waiting, running.what
+        asker = self._asker(waiting)
+        changes: tuple[DirectoryChange, ...] = ()
+        said: tuple[Sent, ...] = ()
+        if isinstance(what, Search):
+            if asker is not None:
+                found = set_text(list(running.scan.found.values()))
+                said = self.notices.answer(
+                    self._service(waiting), asker, waiting.message, Performative.INFORM,
+                    result_content(what.action, found),
+                )  # fmt: skip
+        else:
+            running.scan.finish(self.kernel.now)
+            if asker is not None:
+                said, changes = self._begin(running, what, asker)
+            self.subscriptions.start(starting=False)
+        self.notices.record(waiting.serial, changes, said)
+
+    def _begin(
+        self, running: Running, what: Subscribe, asker: Cell | PlatformAgent
+    ) -> tuple[tuple[Sent, ...], tuple[DirectoryChange, ...]]:
+        """Agree to a subscription and tell what there is now."""
+        message, df = running.waiting.message, self.kernel.df
+        found = equal_content(what.expression, set_text(list(running.scan.found.values())))
+        said = self.notices.answer(df, asker, message, Performative.AGREE)
+        said += self.notices.answer(df, asker, message, Performative.INFORM, found)
+        if len(said) < 2 or self._asker(running.waiting) is None:
+            self.notices.end(message.conversation_id, asker.address)
+            return said, ()
+        subscribed = Subscribed(
+            message.conversation_id, asker.address, message.reply_with or message.id, show(what.expression),
+            what.template, running.scan.number, message.language, message.traceparent,
+        )  # fmt: skip
+        self.subscriptions.add(subscribed)
+        self.notices.watch(message.conversation_id)
+        return said, (subscribed,)
+
+    # Recovery
+
+    def replay(self, record: Asked | Served) -> None:
+        """Apply a record."""
+        if isinstance(record, Asked):
+            service = cast("ServiceName", record.service)
+            self._queue(Waiting(record.serial, service, decode(record.wire)))
+            return
+        if record.asked:
+            for position, waiting in enumerate(self.queue):
+                if waiting.serial == record.asked and waiting.serial:
+                    del self.queue[position]
+                    self._unqueued(waiting)
+                    break
+        for change in record.changes:
+            match change:
+                case Registered() | Deregistered() | Owned():
+                    self.entries.apply(change)
+                case Subscribed():
+                    self.subscriptions.add(change)
+                case Unsubscribed():
+                    self.subscriptions.remove(change.conversation)
+                case Told():
+                    self.subscriptions.told(change.conversation, change.number)
+                case Settled():
+                    self.subscriptions.settle(change.number)
+
+    def resume(self) -> None:
+        """Go on where the node ended: every record has been applied, and every conversation is there."""
+        self.registry.resume()
+        self.notices.resume()
+        if self.queue or self.subscriptions.pending:
+            self._arm(0)
