@@ -139,9 +139,9 @@ def _parameters(term: Term, kind: str, known: tuple[str, ...]) -> dict[str, Term
             raise _unusable(kind, term[position])
         free = kind == "agent-identifier" and name.startswith("x-")
         if (name not in known and not free) or name in found:
-            raise _Wrong(Reason("unexpected-parameter", (kind, name)))
+            raise _Wrong(Reason("unexpected-parameter", (kind, atom(name))))
         if position + 1 == len(term):
-            raise _Wrong(Reason("missing-parameter", (kind, name)))
+            raise _Wrong(Reason("missing-parameter", (kind, atom(name))))
         found[name] = term[position + 1]
     return found
 

@@ -116,6 +116,7 @@ REFUSED: list[tuple[Literal["ams", "df"], str, str]] = [
     ("df", call("search", f"({DF} :colour red)"), f"unexpected-parameter {DF} colour"),
     ("df", call("search", f"({DF} :name {ME} :name {ME})"), f"unexpected-parameter {DF} name"),
     ("ams", call("search", "(ams-agent-description :services (set))"), "unexpected-parameter ams-agent-description services"),
+    ("df", call("search", f'({DF} :"a 1)'), f'unexpected-parameter {DF} "\\"a"'),
     ("df", call("search", f"({DF} :name ann)"), "unrecognised-parameter-value agent-identifier ann"),
     ("df", call("search", f"({DF} :protocols x)"), "unrecognised-parameter-value protocols x"),
     ("df", call("search", f"({DF} :lease-time soon)"), "unrecognised-parameter-value lease-time soon"),

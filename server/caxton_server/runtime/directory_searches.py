@@ -93,11 +93,7 @@ class Scan:
             done += _MATCH
             if isinstance(entry, Shape):
                 done += len(self._shape.services) * len(entry.services) // 4
-                if (
-                    entry.agent.name not in self._later
-                    and self.entries.valid(entry, now)
-                    and matches(self._shape, entry)
-                ):
+                if self.entries.valid(entry, now) and matches(self._shape, entry):
                     self._add(entry.agent.name, show(df_agent_term(entry.agent)))
                     done += _FOUND
             elif isinstance(self.template, AmsAgent):

@@ -150,6 +150,21 @@ def test_conversations(caxton: Caxton, folder: Path) -> None:
     assert "min:" in bad
 
 
+def test_the_directory(caxton: Caxton) -> None:
+    """Who offers what, by what is registered; addressed by its type a service is found, or not."""
+    service = "(service-description :name desk :type orders)"
+    described = (
+        f"(df-agent-description :name (agent-identifier :name api) :services (set {service}))"
+    )
+    done = caxton("request", "df", f"((action (agent-identifier :name df) (register {described})))")
+    assert done["reply"]["performative"] == "inform", done
+    row = {"agent": "api@caxton", "type": "orders", "name": "desk", "protocols": []}
+    assert caxton("directory", "--type", "orders")["items"] == [row]
+    assert caxton("directory", "--name", "other")["items"] == []
+    assert "orders" in caxton("directory", as_json=False)
+    assert "service:cooking" in caxton("send", "service:cooking", "hello", code=3)
+
+
 def test_dead_letters(caxton: Caxton, folder: Path) -> None:
     """A message that traps is kept with its reason, sent again, and removed."""
     caxton("agent", "deploy", str(folder / "bad.yaml"))

@@ -188,21 +188,33 @@ async def test_subscriptions_are_limited() -> None:
         assert script.seen[-1]["content"].endswith('(internal-error "too many subscriptions"))')
 
 
-async def test_the_first_search_misses_nothing_that_changes_meanwhile() -> None:
-    """It looks at many agents over several turns; who comes or goes between them is in what it tells."""
+@pytest.mark.parametrize("before", [False, True])
+async def test_the_first_search_misses_nothing_that_changes_meanwhile(before: bool) -> None:
+    """It looks at many agents over several turns; who comes or goes between them is in what it tells.
+
+    Another subscriber may be told of the same changes in between, which are then forgotten.
+    """
     bench = await Bench().start()
     script = asking_df()
     await bench.deploy("watcher", script)
+    if before:
+        bench.post("df", "subscribe", content=WANTED, protocol=SUBSCRIBE, conversation_id="before")
+        bench.settle()
     for number in range(40):
         await bench.deploy(f"a{number}", services=PRICING)
+    for _ in range(20):
+        bench.advance(0.001)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("caxton_server.runtime.directory.UNITS", 60)
         watch(bench)
         assert bench.node.directory_.running is not None
+        for _ in range(8):
+            bench.advance(0.001)
+        assert bench.node.directory_.running is not None
         await bench.node.remove_agent("a0")
         await bench.node.remove_agent("a39")
         await bench.deploy("late", services=PRICING)
-        for _ in range(100):
+        for _ in range(200):
             bench.advance(0.001)
     agreed, found = told(script)
     assert agreed == "agree"
