@@ -9,7 +9,7 @@ Rules:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from transitions import Machine
 
@@ -104,6 +104,12 @@ FINISHED = {
 }  # fmt: skip
 
 
+ALIASES = {
+    "fipa-auction-english": "fipa-english-auction",
+    "fipa-auction-dutch": "fipa-dutch-auction",
+}
+
+
 @dataclass
 class Said:
     """One message, accepted or to be judged."""
@@ -137,6 +143,22 @@ class Side:
         return spoken[-1] if spoken else None
 
 
+Due: TypeAlias = "tuple[int, int, Side | None]"
+
+
+def general(every: list[str]) -> tuple[str, str]:
+    """Apply the general outcome rule."""
+    first, *others = set(every)
+    if others and {"done", "accepted"} & set(every):
+        return "completed", "partial"
+    if others:
+        ranks = ["cancelled", "failed", "not-understood", "expired", "rejected", "refused"]
+        first = min(every, key=ranks.index)
+    if first in {"done", "accepted", "rejected", "refused"}:
+        return "completed", "success" if first == "done" else first
+    return ("failed" if first == "not-understood" else first), first
+
+
 class Oracle:
     """One conversation, judged by its history."""
 
@@ -166,33 +188,40 @@ class Oracle:
     def _shut(self, side: Side, outcome: str) -> None:
         side.state, side.cancel = outcome, None
 
+    def _shut_all(self, sides: list[Side], outcome: str) -> None:
+        for side in sides:
+            self._shut(side, outcome)
+
     def _own_deadline(self, side: Side) -> int | None:
         last = [said for said in side.log if not said.side_track][-1]
         if last is self.opener or f"{last.role} {last.act}" in TIMED.get(self.protocol, ()):
             return last.reply_by
         return None
 
+    def _dues(self) -> list[Due]:
+        dues: list[Due] = []
+        for side in self.open_sides().values():
+            at = side.cancel.reply_by if side.cancel else self._own_deadline(side)
+            if at is not None:
+                dues.append((at, 0 if side.cancel else 1, side))
+        if self.open_sides():
+            dues.append((self.end, 3, None))
+        return dues
+
+    def _ring(self, kind: int, side: Side | None) -> None:
+        sides = [side] if side else list(self.open_sides().values())
+        self._shut_all(sides, "cancelled" if kind == 0 else "expired")
+
     def pass_time(self, now: int) -> None:
         """Fire one deadline after the other, the earliest first."""
-        while True:
-            due: list[tuple[int, int, Side | None]] = []
-            for side in self.open_sides().values():
-                at = side.cancel.reply_by if side.cancel else self._own_deadline(side)
-                if at is not None:
-                    due.append((at, 0 if side.cancel else 1, side))
-            if self.open_sides():
-                due.append((self.end, 3, None))
-            due = [entry for entry in due if entry[0] < now]
-            if not due:
-                return
-            _, kind, first = min(due, key=lambda entry: entry[:2])
-            for side in [first] if first else list(self.open_sides().values()):
-                self._shut(side, "cancelled" if kind == 0 else "expired")
+        while due := [entry for entry in self._dues() if entry[0] < now]:
+            _, kind, side = min(due, key=lambda entry: entry[:2])
+            self._ring(kind, side)
 
     def hear(self, said: Said) -> str | None:
         """Judge a message and, when it is legal, remember it."""
         self.pass_time(said.time)
-        if said.protocol is not None and said.protocol != self.protocol:
+        if said.protocol not in (None, self.protocol, ALIASES.get(self.protocol)):
             return "wrong-protocol"
         if said.role == "X":
             return "not-a-party"
@@ -208,7 +237,7 @@ class Oracle:
             return "leg-closed"
         if said.act != "failure":
             return "out-of-sequence"
-        self._shut(side, "failed")
+        self._shut_all([side], "failed")
         return None
 
     def _matches(self, said: Said, latest: Said | None) -> bool:
@@ -218,12 +247,29 @@ class Oracle:
             return latest.reply_with is None
         return said.in_reply_to in {latest.id, latest.reply_with}
 
-    def _legal(self, side: Side, event: str) -> bool:
-        return event in self.machine.get_triggers(side.state)
+    def likely(self, role: str, name: str) -> list[str]:
+        """Name the acts that are legal for a role on a leg, or nearly."""
+        triggers = self.machine.get_triggers(self.sides[name].state)
+        return [event[2:] for event in triggers if event.startswith(f"{role} ")]
 
-    def _fire(self, side: Side, event: str) -> None:
-        trigger: Any = side
-        assert trigger.trigger(event)
+    def targets(self) -> list[str]:
+        """Name those the initiator has most reason to write to."""
+        return list(self.open_sides())
+
+    def _take(self, said: Said, names: list[str]) -> bool:
+        """Move every leg by its row, or none."""
+        event, sides = f"{said.role} {said.act}", [self.sides[name] for name in names]
+        if any(event not in self.machine.get_triggers(side.state) for side in sides):
+            return False
+        if event == "I cfp" and self._any_said("I accept-proposal"):
+            return False
+        for side in sides:
+            trigger: Any = side
+            assert trigger.trigger(event)
+        if event == "I accept-proposal" and self.protocol in NETS:
+            called = [s for s in self.sides.values() if s.state == "called" and not s.cancel]
+            self._shut_all(called, "expired")
+        return True
 
     def _participant(self, said: Said) -> str | None:
         side = self.sides[said.sender]
@@ -240,18 +286,16 @@ class Oracle:
                 return "out-of-sequence"
             said.side_track = True
             side.log.append(said)
-            if said.act == "inform":
-                self._shut(side, "cancelled")
             side.cancel = None
+            if said.act == "inform":
+                self._shut_all([side], "cancelled")
             self.pass_time(said.time)
             return None
         if not self._matches(said, heard):
             return "bad-in-reply-to"
         if said.act == "not-understood":
-            self._shut(side, "not-understood")
-        elif self._legal(side, f"P {said.act}"):
-            self._fire(side, f"P {said.act}")
-        else:
+            self._shut_all([side], "not-understood")
+        elif not self._take(said, [said.sender]):
             return "out-of-sequence"
         side.log.append(said)
         if side.state in FINISHED:
@@ -259,10 +303,10 @@ class Oracle:
         return None
 
     def _initiator(self, said: Said) -> str | None:
-        names = list(said.receivers) or list(self.open_sides())
+        names = list(dict.fromkeys(said.receivers)) or list(self.open_sides())
         if not set(names) <= set(self.sides):
             return "not-a-party"
-        sides = [self.sides[name] for name in dict.fromkeys(names)]
+        sides = [self.sides[name] for name in names]
         if any(side.state in FINISHED for side in sides):
             return "leg-closed"
         lenient = said.act not in {
@@ -281,25 +325,15 @@ class Oracle:
                 side.cancel = said
                 side.log.append(said)
             return None
-        event = f"I {said.act}"
-        for side in sides:
-            heard = said.act == "not-understood" and side.last("P")
-            if not heard and not self._legal(side, event):
+        if said.act != "not-understood":
+            if not self._take(said, names):
                 return "out-of-sequence"
-        if said.act == "cfp" and any(
-            self._said(s, "I accept-proposal") for s in self.sides.values()
-        ):
+        elif all(side.last("P") for side in sides):
+            self._shut_all(sides, "not-understood")
+        else:
             return "out-of-sequence"
         for side in sides:
             side.log.append(said)
-            if said.act == "not-understood":
-                self._shut(side, "not-understood")
-            else:
-                self._fire(side, event)
-        if said.act == "accept-proposal" and self.protocol in NETS:
-            for side in self.sides.values():
-                if side.state == "called" and not side.cancel:
-                    self._shut(side, "expired")
         return None
 
     def state(self) -> str:
@@ -313,6 +347,9 @@ class Oracle:
     def outcome(self) -> str | None:
         """Name the outcome, None while a leg is open."""
         return None if self.open_sides() else self._end()[1]
+
+    def _any_said(self, event: str) -> bool:
+        return any(self._said(side, event) for side in self.sides.values())
 
     def _said(self, side: Side, event: str) -> bool:
         return any(f"{said.role} {said.act}" == event and not said.side_track for said in side.log)
@@ -334,12 +371,4 @@ class Oracle:
                 return "completed", "all-refused"
             else:
                 return ("expired" if "expired" in every else "failed"), "no-proposals"
-        first, *others = set(every)
-        if others and {"done", "accepted"} & set(every):
-            return "completed", "partial"
-        if others:
-            ranks = ["cancelled", "failed", "not-understood", "expired", "rejected", "refused"]
-            first = min(every, key=ranks.index)
-        if first in {"done", "accepted", "rejected", "refused"}:
-            return "completed", "success" if first == "done" else first
-        return ("failed" if first == "not-understood" else first), first
+        return general(every)
