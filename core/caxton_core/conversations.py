@@ -136,7 +136,8 @@ def open_conversation(
     elif bound is not None and expires_at is not None and expires_at < bound:
         bound = expires_at
     conversation = Conversation(
-        id, protocol.name, initiator, now, expires_at, dict.fromkeys(names, leg), 1, len(names), bound, floor
+        id, protocol.name, initiator, now, expires_at, dict.fromkeys(names, leg), 1, len(names), bound, floor,
+        len(names) * move.swept,
     )  # fmt: skip
     return Admission(conversation, names)
 
@@ -253,6 +254,7 @@ def admit(
         Conversation(
             conversation.id, conversation.protocol, conversation.initiator, conversation.opened_at,
             conversation.expires_at, legs, messages + 1, open_legs, bound, None,
+            conversation.swept + move.swept,
         ),
         receivers or (conversation.initiator,),
     )  # fmt: skip

@@ -87,7 +87,7 @@ def answer_cancel(
         legs[sender] = closed(leg, CANCELLED)
         open_legs -= 1
         if floor is not None:
-            floor = notice(protocol, floor, LEG_CLOSED, sender)
+            floor = notice(protocol, floor, LEG_CLOSED, (sender,))
     else:
         held = None if leg.cancel is None else leg.cancel.held
         legs[sender] = _rearmed(leg, held, None)

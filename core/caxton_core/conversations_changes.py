@@ -27,6 +27,7 @@ class Change(msgspec.Struct, frozen=True, array_like=True, gc=False):
     next_deadline: int | None
     legs: dict[str, Leg]
     floor: Floor | None = None
+    swept: int = 0
 
 
 def change_between(before: Conversation, after: Conversation) -> Change:
@@ -37,7 +38,9 @@ def change_between(before: Conversation, after: Conversation) -> Change:
     floor = after.floor
     if floor is not None and before.floor is not None:
         floor = _less(before.floor.round, floor)
-    return Change(after.id, after.messages, after.open_legs, after.next_deadline, moved, floor)
+    return Change(
+        after.id, after.messages, after.open_legs, after.next_deadline, moved, floor, after.swept
+    )
 
 
 def _less(earlier: Round, floor: Floor) -> Floor:
@@ -75,4 +78,5 @@ def apply_change(before: Conversation, change: Change) -> Conversation:
         change.open_legs,
         change.next_deadline,
         floor,
+        change.swept,
     )

@@ -44,14 +44,14 @@ def advance(
     return Floor(target, round)
 
 
-def notice(protocol: Protocol, floor: Floor, event: str, party: str = "") -> Floor:
+def notice(protocol: Protocol, floor: Floor, event: str, parties: tuple[str, ...] = ()) -> Floor:
     """Take note of what happened of itself; without a row the state stays."""
     if protocol.rounds is None:
         return floor
     round = floor.round
     if event == ROUND_OVER:
         round = _without_deadline(round)
-    ruling = protocol.rounds.judge(round, event, (party,) if party else (), None)
+    ruling = protocol.rounds.judge(round, event, parties, None)
     condition, round = ("", round) if ruling is None else ruling
     target = protocol.by_floor[floor.state].get(event, {}).get(condition, floor.state)
     if round.deadline is not None and target not in protocol.timed_rounds:

@@ -103,6 +103,7 @@ def admit_initiator(
     strict = in_reply_to is not None or performative in _ANSWERS
     legs = before.copy()
     bound = conversation.next_deadline
+    swept = conversation.swept
     move: Move | None = None
     for name in receivers:
         leg = before.get(name)
@@ -117,6 +118,7 @@ def admit_initiator(
         ):
             failure = _first_failure(protocol, conversation, performative, receivers, in_reply_to)
             return OUT_OF_SEQUENCE if failure is None else failure
+        swept += move.swept
         if move.closes:
             open_legs -= 1
             legs[name] = Leg(
@@ -138,12 +140,15 @@ def admit_initiator(
     if move is not None:
         if move.mark == "awarded":
             awarded = receivers
-        if move.sweep is not None:
+        if swept and move.sweep is not None:
+            before_it = open_legs
             legs, open_legs = shut(legs, open_legs, move.sweep)
+            swept -= before_it - open_legs
     return Admission(
         Conversation(
             conversation.id, conversation.protocol, conversation.initiator, conversation.opened_at,
             conversation.expires_at, legs, messages + 1, open_legs, bound if open_legs else None, None,
+            swept,
         ),
         receivers,
         awarded,

@@ -62,19 +62,20 @@ class Rounds(Port):
         Args:
             event: without its condition, such as `participant:propose`, `timer:round` or `leg:closed` (which is not
                 told at the time-to-live, and needs no row to be remembered).
-            parties: whose legs it concerns, each of them open until then.
+            parties: whose legs it concerns, each of them open until then; several may close at once.
             reply_by: the message's own, milliseconds since the epoch.
         """
 
 
 class Move(msgspec.Struct, frozen=True, gc=False):
-    """What one row does to a leg, ready to apply."""
+    """What one row does to a leg, ready to apply; `swept` is what it adds to `Conversation.swept`."""
 
     target: str
     closes: bool = False
     timed: bool = False
     mark: str = ""
     sweep: tuple[str, str] | None = None
+    swept: int = 0
     bar: Bar | None = None
     answered: bool = False
 
@@ -95,7 +96,7 @@ class Protocol:
 
     __slots__ = (
         "aliases", "by_floor", "by_initiator", "by_participant", "finals", "initial", "name", "names", "openers",
-        "order", "rounds", "rule", "single", "table", "timed_rounds",
+        "order", "rounds", "rule", "single", "swept", "table", "timed_rounds",
     )  # fmt: skip
 
     def __init__(
@@ -127,6 +128,7 @@ class Protocol:
         self.openers: dict[str, Move] = {}
         self.by_initiator: Moves = {state: {} for state in self.order}
         self.by_participant: Moves = {state: {} for state in self.order}
+        self.swept = frozenset(str(sweep.source.value) for sweep in sweeps)
         self.by_floor: dict[str, dict[str, dict[str, str]]] = {state: {} for state in states}
         self.timed_rounds: set[str] = set()
         for event in (*(marks or {}), *(sweep.event for sweep in sweeps), *(bars or {})):
@@ -144,9 +146,12 @@ class Protocol:
             self._compile_floor()
         # Not-understood closes any open leg; the initiator's only where it has heard something.
         for state in self.order:
-            self.by_participant[state][NOT_UNDERSTOOD] = Move(NOT_UNDERSTOOD, closes=True)
+            swept = -(state in self.swept)
+            self.by_participant[state][NOT_UNDERSTOOD] = Move(
+                NOT_UNDERSTOOD, closes=True, swept=swept
+            )
             self.by_initiator[state][NOT_UNDERSTOOD] = Move(
-                NOT_UNDERSTOOD, closes=True, answered=True
+                NOT_UNDERSTOOD, closes=True, answered=True, swept=swept
             )
 
     def __repr__(self) -> str:
@@ -176,7 +181,10 @@ class Protocol:
                 sweep=(str(sweep.source.value), str(sweep.target.value)) if sweep else None,
                 bar=bars.get(row.event),
             )
+            into = int(target in self.swept)
             for source in row.sources:
+                swept = into - (str(source.value) in self.swept)
+                move = msgspec.structs.replace(move, swept=swept)
                 if source == self.table.initial:
                     self.openers[act] = move
                 else:

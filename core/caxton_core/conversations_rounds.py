@@ -62,7 +62,7 @@ def play(
             return FULL
         for party in parties:
             legs[party] = closed(legs[party], NOT_UNDERSTOOD)
-            floor = notice(protocol, floor, LEG_CLOSED, party)
+        floor = notice(protocol, floor, LEG_CLOSED, parties)
         open_legs = conversation.open_legs - len(parties)
         return Admission(
             settled(protocol, conversation, legs, open_legs, floor, messages + 1), receivers

@@ -67,6 +67,7 @@ def settled(
         open_legs,
         earliest(legs, floor, before.expires_at) if open_legs else None,
         floor,
+        sum(leg.state in protocol.swept for leg in legs.values()) if protocol.swept else 0,
     )
 
 
@@ -106,7 +107,7 @@ def fire_timers(protocol: Protocol, conversation: Conversation, *, now: int) -> 
             legs[name] = closed(legs[name], EXPIRED if kind else CANCELLED)
             open_legs -= 1
             if floor is not None:
-                floor = notice(protocol, floor, LEG_CLOSED, name)
+                floor = notice(protocol, floor, LEG_CLOSED, (name,))
         if not open_legs or (floor is not None and floor.state in protocol.finals):
             break
     return settled(protocol, conversation, legs, open_legs, floor, conversation.messages)
@@ -125,7 +126,7 @@ def fail_leg(protocol: Protocol, conversation: Conversation, leg: str, *, now: i
     legs[leg] = closed(old, FAILED)
     floor = conversation.floor
     if floor is not None:
-        floor = notice(protocol, floor, LEG_CLOSED, leg)
+        floor = notice(protocol, floor, LEG_CLOSED, (leg,))
     return settled(
         protocol, conversation, legs, conversation.open_legs - 1, floor, conversation.messages
     )

@@ -5,6 +5,7 @@ Rules:
 - a leg is open at a state of its protocol's table, or closed: then its state is the leg outcome (one of OUTCOMES);
 - an open leg under cancel keeps its table state; `cancel` says that it is cancelling;
 - a closed leg has no tokens, no deadline and no cancel, and `open_legs` counts the others;
+- `swept` counts the legs in a state that another leg's move may close, those under cancel too;
 - `next_deadline` is never later than the earliest deadline (it may be earlier, and then firing only moves it);
 - times are integers, milliseconds since the epoch.
 """
@@ -109,6 +110,7 @@ class Conversation(msgspec.Struct, frozen=True, array_like=True, gc=False):
     open_legs: int
     next_deadline: int | None
     floor: Floor | None = None
+    swept: int = 0
 
     @property
     def participants(self) -> tuple[str, ...]:

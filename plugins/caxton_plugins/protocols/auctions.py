@@ -13,7 +13,6 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final, Literal, TypeAlias
 
-import msgspec
 from caxton_core.conversations_protocols import Protocol, Ruling
 from caxton_core.conversations_values import Round
 from caxton_core.hookspecs import hookimpl
@@ -145,22 +144,34 @@ DUTCH = Table(
 )  # fmt: skip
 
 
-def _waiting(round: Round) -> list[str]:
-    """Name those whose bids are unanswered, in the order of arrival."""
-    return [name for name, waits in round.bids.items() if waits]
+def _anybody(round: Round) -> bool:
+    """Tell whether a bid is unanswered."""
+    return True in round.bids.values()
 
 
-def _answered(round: Round, parties: tuple[str, ...], **changes: str | bool) -> Round:
-    """Take note that bids are answered, or gone with their bidders."""
-    bids = {**round.bids, **dict.fromkeys([p for p in parties if p in round.bids], False)}
-    return msgspec.structs.replace(round, bids=bids, **changes)
+def _first(round: Round) -> tuple[str, ...]:
+    """Name who has waited longest for an answer, if anybody waits."""
+    return next(((name,) for name, waits in round.bids.items() if waits), ())
+
+
+def _answered(
+    round: Round, parties: tuple[str, ...], leader: str | None = None, *, taken: bool = False
+) -> Round:
+    """Take note that bids are answered, or gone with their bidders; `leader` is the new one."""
+    bids = round.bids.copy()
+    for party in parties:
+        if party in bids:
+            bids[party] = False
+    lead = round.leader if leader is None else leader
+    return Round(round.number, round.deadline, lead, taken or round.taken, bids)
 
 
 def _bid(round: Round, party: str) -> Ruling | None:
     """Record a bid: one of a bidder in a round."""
     if party in round.bids:
         return None
-    bids = {**round.bids, party: True}
+    bids = round.bids.copy()
+    bids[party] = True
     return "", Round(round.number, round.deadline, round.leader, round.taken, bids)
 
 
@@ -173,8 +184,7 @@ class EnglishRounds:
         """Say which condition holds and what is remembered."""
         if event == "participant:propose":
             return _bid(round, parties[0])
-        waiting = _waiting(round)
-        bids_only = all(party in waiting for party in parties)
+        waiting, bids_only = _anybody(round), all(map(round.bids.get, parties))
         match event:
             case "initiator:inform" if not round.number:
                 return "announcement", round
@@ -183,17 +193,17 @@ class EnglishRounds:
             case "initiator:cfp" if round.taken and not waiting:
                 return "next", Round(round.number + 1, reply_by, round.leader)
             case "initiator:accept-proposal" if bids_only and len(parties) == 1 and not round.taken:
-                return "bid", _answered(round, parties, leader=parties[0], taken=True)
+                return "bid", _answered(round, parties, parties[0], taken=True)
             case "initiator:reject-proposal" if bids_only:
                 return "bid", _answered(round, parties)
             case "initiator:reject-proposal" if parties == (round.leader,):
-                return "leader", msgspec.structs.replace(round, leader="")
+                return "leader", _answered(round, (), "")
             case "initiator:inform" if not waiting:
                 return "leader" if round.leader else "no-leader", round
             case "initiator:request" if parties == (round.leader,):
                 return "leader", round
-            case "leg:closed" if parties == (round.leader,):
-                return "leader", _answered(round, parties, leader="")
+            case "leg:closed" if round.leader in parties:
+                return "leader", _answered(round, parties, "")
             case "leg:closed":
                 return "", _answered(round, parties)
         return None
@@ -208,9 +218,8 @@ class DutchRounds:
         """Say which condition holds and what is remembered."""
         if event == "participant:propose":
             return _bid(round, parties[0])
-        waiting = _waiting(round)
-        rest = [name for name in waiting if name not in parties]
-        sold, bids_only = bool(round.leader), all(party in waiting for party in parties)
+        waiting, bids_only = _anybody(round), all(map(round.bids.get, parties))
+        sold = bool(round.leader)
         match event:
             case "initiator:inform" if not round.number:
                 return "announcement", round
@@ -220,12 +229,15 @@ class DutchRounds:
                 return "next", Round(round.number + 1, reply_by)
             case "initiator:inform" if not sold and not waiting:
                 return "nothing-sold", round
-            case "initiator:accept-proposal" if not sold and parties == tuple(waiting[:1]):
-                return "first" if rest else "only", _answered(round, parties, leader=parties[0])
+            case "initiator:accept-proposal" if not sold and parties == _first(round):
+                left = _answered(round, parties, parties[0])
+                return "first" if _anybody(left) else "only", left
             case "initiator:reject-proposal" if bids_only:
-                return "bid" if rest or not sold else "last", _answered(round, parties)
+                left = _answered(round, parties)
+                return "last" if sold and not _anybody(left) else "bid", left
             case "leg:closed":
-                return "last" if sold and not rest else "", _answered(round, parties)
+                left = _answered(round, parties)
+                return "last" if sold and not _anybody(left) else "", left
             case "timer:time-to-live" if sold:
                 return "sold", round
         return None

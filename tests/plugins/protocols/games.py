@@ -36,6 +36,7 @@ from tests.plugins.protocols.oracle_auctions import AuctionOracle
 PROTOCOLS = {protocol.name: protocol for protocol in load().unwrap().protocols()}
 INITIATOR, DESK, NOBODY = "boss@caxton", "desk@caxton", "nobody@caxton"
 ACTS = [str(act) for act in Performative]
+ROLES = {"I": "initiator", "P": "participant", "A": "ams", "X": "nobody"}
 ENDINGS = ("refuse", "failure", "reject-proposal", "inform")
 TOKENS = [None, None, None, "a", "b"]
 GIVEN = [None, None, None, "fipa-request", "other", *ALIASES.values()]
@@ -134,7 +135,20 @@ class Game:
             self.conversation = verdict.conversation or before
         assert apply_change(before, change_between(before, self.conversation)) == self.conversation
         self.tally[self.protocol.name, expected or "admitted"] += 1
+        if expected is None:
+            self.note_rows(before, f"{ROLES[role]}:{act}")
         self.check()
+
+    def note_rows(self, before: Conversation, event: str) -> None:
+        """Count the rows that an act has taken, of the conversation's table or of its legs'."""
+        after, taken = self.conversation, set()
+        if before.floor and after.floor:
+            taken = {(before.floor.state, after.floor.state)}
+        else:
+            pairs = zip(before.legs.values(), after.legs.values(), strict=True)
+            taken = {(old.state, new.state) for old, new in pairs if old is not new}
+        for source, target in taken:
+            self.tally[self.protocol.name, f"row {source} {event} {target}"] += 1
 
     def participant(self) -> None:
         """Let a participant say something, mostly what its state allows."""
@@ -211,6 +225,8 @@ class Game:
         ends = {name: leg.state for name, leg in value.legs.items() if leg.state in OUTCOMES}
         assert ends == {n: s.state for n, s in self.oracle.sides.items() if s.state in FINISHED}
         assert value.open_legs == len(value.legs) - len(ends)
+        swept = self.protocol.swept
+        assert value.swept == sum(leg.state in swept for leg in value.legs.values())
         due = [leg.deadline for leg in value.legs.values()] + [value.expires_at]
         due += [value.floor.round.deadline] if value.floor else []
         if value.open_legs:
@@ -255,4 +271,6 @@ if __name__ == "__main__":
     took = time.perf_counter() - started
     sys.stdout.write(f"seed {sys.argv[2]}: {sys.argv[1]} conversations in {took:.0f} s\n")
     for (protocol, what), count in sorted(counts.items()):
+        if what.startswith("row "):
+            continue
         sys.stdout.write(f"{protocol:28} {what:26} {count:9}\n")
