@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from typing import Protocol as Port
 
 import msgspec
@@ -31,6 +31,9 @@ from caxton_core.conversations_values import (
     Round,
 )
 from caxton_core.tables import Table
+
+if TYPE_CHECKING:
+    from caxton_core.initiators import Initiative
 
 __all__ = ["Bar", "Ending", "Move", "Moves", "OutcomeRule", "Protocol", "Rounds", "Ruling", "Sweep"]
 
@@ -92,11 +95,12 @@ class Protocol:
         rule: the outcome over the closed legs; None is the general rule of docs/conversations.md.
         rounds: the hook of a conversation-wide protocol, whose table is then the conversation's.
         single: exactly one participant.
+        initiative: how the server plays the initiator; None opens, watches, cancels and reports.
     """
 
     __slots__ = (
-        "aliases", "by_floor", "by_initiator", "by_participant", "finals", "initial", "name", "names", "openers",
-        "order", "rounds", "rule", "single", "swept", "table", "timed_rounds",
+        "aliases", "by_floor", "by_initiator", "by_participant", "finals", "initial", "initiative", "name", "names",
+        "openers", "order", "rounds", "rule", "single", "swept", "table", "timed_rounds",
     )  # fmt: skip
 
     def __init__(
@@ -111,11 +115,13 @@ class Protocol:
         rule: OutcomeRule | None = None,
         rounds: Rounds | None = None,
         single: bool = False,
+        initiative: Initiative | None = None,
     ) -> None:
         """Compile the table; an unknown kind of event, or a condition nobody judges, is a ValueError."""
         self.name, self.table, self.aliases = name, table, aliases
         self.names = frozenset((name, *aliases))
         self.rule, self.rounds, self.single = rule, rounds, single
+        self.initiative = initiative
         self.initial = str(table.initial.value)
         states = [str(state.value) for state in type(table.initial)]
         ends = () if rounds is None else map(str, table.final_states())

@@ -19,7 +19,9 @@ from returns.result import Failure, Result, Success
 
 from caxton_core.errors import InvalidValue
 
-__all__ = ["Goal", "Selection", "number_at", "parse_path", "parse_selection", "select"]
+__all__ = [
+    "Goal", "Selection", "number_at", "parse_path", "parse_selection", "select", "with_number",
+]  # fmt: skip
 
 Goal: TypeAlias = Literal["min", "max"]
 
@@ -116,3 +118,18 @@ def select(selection: Selection, proposals: Iterable[tuple[str, Any]]) -> str | 
         if winner is None or better:
             winner, best = proposer, number
     return winner
+
+
+def with_number(content: Any, path: tuple[str | int, ...], number: float) -> Any:
+    """Return content with another number at a path that `number_at` finds in it; the content itself stays as it is.
+
+    >>> with_number({"price": 3, "colour": "red"}, ("price",), 4)
+    {'price': 4, 'colour': 'red'}
+    """
+    if not path:
+        return number
+    step = path[0]
+    inner = with_number(content[step], path[1:], number)
+    if isinstance(content, dict):
+        return {**content, step: inner}
+    return [inner if at == step else item for at, item in enumerate(content)]

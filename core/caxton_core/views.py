@@ -172,15 +172,16 @@ class MessageView(msgspec.Struct, frozen=True):
 
 
 class LegView(msgspec.Struct, frozen=True):
-    """One participant's part of a conversation."""
+    """One participant's part of a conversation; `result` is what it said last, where the server is the initiator."""
 
     participant: str
     state: str
     outcome: str | None
+    result: Any = None
 
 
 class ConversationView(msgspec.Struct, frozen=True):
-    """A conversation; `winner` and `result` are those of a contract net the server awarded."""
+    """A conversation; `winner` and `result` say what came of it where the server is the initiator."""
 
     id: str
     protocol: str

@@ -184,6 +184,13 @@ class Client(Transport):
         """Show a conversation."""
         return self.call("GET", _api("conversations", conversation_id), ConversationView)
 
+    def follow_messages(
+        self, conversation_id: str, *, after: int = 0
+    ) -> Generator[MessageView, None, None]:
+        """Follow the messages of a conversation; ends with it, or when the server does."""
+        path = _api("conversations", conversation_id, "messages")
+        return self.stream(path, MessageView, query={"follow": 1}, after=after)
+
     def cancel_conversation(self, conversation_id: str) -> Result[ConversationView, ClientError]:
         """Cancel a conversation that the server initiated."""
         return self.call("POST", _api("conversations", conversation_id, "cancel"), ConversationView)

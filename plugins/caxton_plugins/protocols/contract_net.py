@@ -19,6 +19,8 @@ from caxton_core.conversations_values import Leg
 from caxton_core.hookspecs import hookimpl
 from caxton_core.tables import Table, Transition
 
+from caxton_plugins.protocols.contract_net_initiator import CONTRACT_NET_INITIATIVE
+
 __all__ = [
     "CONTRACT_NET",
     "PROTOCOL",
@@ -113,8 +115,9 @@ def contract_net_outcome(legs: Mapping[str, Leg]) -> Ending:
 
 
 PROTOCOL = Protocol(
-    "fipa-contract-net", CONTRACT_NET, marks=MARKS, sweeps=(CLOSE_CALL,), rule=contract_net_outcome
-)
+    "fipa-contract-net", CONTRACT_NET, marks=MARKS, sweeps=(CLOSE_CALL,), rule=contract_net_outcome,
+    initiative=CONTRACT_NET_INITIATIVE,
+)  # fmt: skip
 
 
 @hookimpl

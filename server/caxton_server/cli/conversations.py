@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -14,9 +14,10 @@ from caxton_server.cli.connections import (
     limit_option,
     plain,
 )
-from caxton_server.cli.durations import DURATION
+from caxton_server.cli.durations import DURATION, NUMBER
+from caxton_server.cli.exits import Exit, Stopped
 from caxton_server.cli.messages import read_content
-from caxton_server.cli.printing import cell, data, pairs, table, talk
+from caxton_server.cli.printing import as_json, clean, data, pairs, table, talk
 
 if TYPE_CHECKING:
     from caxton_server.client import Client
@@ -30,46 +31,83 @@ def conversation() -> None:
 
 
 @conversation.command()
-@click.argument("protocol")
 @click.argument("participants", nargs=-1, required=True)
+@click.option("--protocol", help="Interaction protocol; else it is the first argument.")
 @click.option("--content", help="What it is about: JSON if it can be read so, else text.")
-@click.option("--reply-by", default="+5s", show_default=True, help="When answers are due.")
+@click.option("--performative", help="The opening act, where the protocol has several.")
+@click.option("--reply-by", help="When answers are due, e.g. +5s; the node has a default.")
 @click.option("--select", help="Which proposal wins: min or max, and where its number is.")
+@click.option("--winners", type=int, help="How many proposals are accepted at most.")
+@click.option("--rounds", type=int, help="How many rounds there are at most.")
+@click.option("--start-price", type=NUMBER, help="The first price of an auction.")
+@click.option("--step", type=NUMBER, help="By how much prices or offers move.")
+@click.option("--reserve", type=NUMBER, help="The lowest price an auction sells at.")
+@click.option("--accept", help="Which offer is good enough: min:$.path:LIMIT or max:$.path:LIMIT.")
 @click.option("--ttl", help="How long the conversation may take at most, e.g. 5m.")
 @click.option("--wait", type=DURATION, help="Wait for its end, at most this long.")
+@click.option("--follow", is_flag=True, help="Print every message until its end; Ctrl-C cancels.")
 @connected
 @json_option
 def start(
     node: Client,
     /,
-    protocol: str,
     participants: tuple[str, ...],
+    protocol: str | None,
     content: str | None,
-    reply_by: str,
+    performative: str | None,
+    reply_by: str | None,
     select: str | None,
+    winners: int | None,
+    rounds: int | None,
+    start_price: float | None,
+    step: float | None,
+    reserve: float | None,
+    accept: str | None,
     ttl: str | None,
     wait: float | None,
+    follow: bool,
     json_: bool,
 ) -> None:
-    """Let the server open a conversation with agents; exit code 6 when --wait is too short.
+    """Let the server open a conversation with PARTICIPANTS; exit code 6 when --wait is too short.
+
+    docs/initiators.md has what each protocol takes, and what its messages look like.
 
     \b
-    Example:
-      caxton conversation start fipa-contract-net ann ben \\
+    Examples:
+      caxton conversation start --protocol fipa-contract-net ann ben \\
           --content '{"book": "Dracula"}' --select 'min:$.cost' --wait 10s
+      caxton conversation start --protocol fipa-auction-english ann ben \\
+          --content '{"lot": 7}' --start-price 10 --step 5 --reserve 30 --reply-by +1s --wait 60s
+      caxton conversation start --protocol fipa-subscribe weather --content oslo --follow
     """
+    if follow and wait is not None:
+        raise click.UsageError("--follow waits for the end by itself: leave out --wait.")
+    if protocol is None:
+        protocol, *rest = participants
+        if not rest:
+            raise click.UsageError("Say which protocol (--protocol), and with whom.")
+        participants = tuple(rest)
     spec: dict[str, Any] = {
         "protocol": protocol,
         "participants": list(participants),
         "content": None if content is None else read_content(content),
+        "performative": performative,
         "reply_by": reply_by,
         "select": _selection(select),
+        "winners": winners,
+        "rounds": rounds,
+        "auction": _auction(start_price, step if accept is None else None, reserve),
+        "accept": _acceptance(accept, step),
         "ttl": ttl,
         "wait": None if wait is None else f"{round(wait * 1000)}ms",
     }
     given = {name: value for name, value in spec.items() if value is not None}
     timeout = None if wait is None else wait + _GRACE_SECONDS
-    _print(plain(answer(node.start_conversation(given, timeout=timeout))), json_)
+    begun = answer(node.start_conversation(given, timeout=timeout))
+    if follow:
+        _follow(node, begun.id, json_)
+    else:
+        _print(plain(begun), json_)
 
 
 def _selection(text: str | None) -> dict[str, str] | None:
@@ -79,6 +117,63 @@ def _selection(text: str | None) -> dict[str, str] | None:
     if rule not in ("min", "max") or not colon or not path:
         raise click.BadParameter("write min:$.path or max:$.path", param_hint="--select")
     return {rule: path}
+
+
+def _auction(
+    start: float | None, step: float | None, reserve: float | None
+) -> dict[str, float] | None:
+    terms = {"start": start, "step": step, "reserve": reserve}
+    given = {name: value for name, value in terms.items() if value is not None}
+    if not given:
+        return None
+    if start is None or step is None:
+        raise click.UsageError("An auction needs --start-price and --step.")
+    return given
+
+
+def _acceptance(text: str | None, step: float | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    goal, _, rest = text.partition(":")
+    path, colon, limit = rest.rpartition(":")
+    if goal not in ("min", "max") or not colon:
+        wanted = "write min:$.path:LIMIT or max:$.path:LIMIT"
+        raise click.BadParameter(wanted, param_hint="--accept")
+    terms = {goal: path, "limit": NUMBER.convert(limit, None, None)}
+    return terms if step is None else {**terms, "step": step}
+
+
+def _follow(node: Client, id_: str, json_: bool) -> None:
+    """Print the messages of a conversation until it ends; interrupted, cancel it."""
+    try:
+        for view in node.follow_messages(id_):
+            message = view.message
+            if json_:
+                data(message, line=True)
+                continue
+            said = message.get("content")
+            text = said if isinstance(said, str) else as_json(said, line=True)
+            shown = "" if said is None else f"  {clean(text, lines=False)}"
+            click.echo(f"{message['sender']}  {message['performative']}{shown}")
+        ended = answer(node.conversation(id_))
+    except KeyboardInterrupt:
+        _interrupted(node, id_)
+    if ended.outcome is None:
+        raise Stopped(Exit.TIMEOUT, f"The stream broke; conversation {id_} goes on.")
+    talk(f"{ended.state}: {ended.outcome}")
+
+
+def _interrupted(node: Client, id_: str) -> NoReturn:
+    """Cancel a conversation whose follower has had enough."""
+    from returns.result import Failure
+
+    node.close()
+    cancelled = node.cancel_conversation(id_)
+    if isinstance(cancelled, Failure):
+        talk(str(cancelled.failure()))
+    else:
+        talk(f"Cancelled conversation {id_}.")
+    raise click.Abort
 
 
 @conversation.command("list")
@@ -150,8 +245,5 @@ def _print(view: dict[str, Any], json_: bool) -> None:
     pairs(view)
     if legs:
         click.echo()
-        table(legs, {"participant": "participant", "state": "state", "outcome": _outcome})
-
-
-def _outcome(leg: Any) -> str:
-    return cell(leg["outcome"])
+        columns = ("participant", "state", "outcome", "result")
+        table(legs, {name: name for name in columns})

@@ -1,4 +1,4 @@
-"""The option type of durations such as `5s` or `250ms`."""
+"""Option types: durations such as `5s` or `250ms`, and numbers that stay whole."""
 
 from __future__ import annotations
 
@@ -26,3 +26,30 @@ class DurationType(click.ParamType[float]):
 
 
 DURATION = DurationType()
+
+
+class NumberType(click.ParamType[float]):
+    """A number; a whole one stays an integer."""
+
+    name = "number"
+
+    def convert(
+        self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read the text, or fail as click does."""
+        import json
+        import math
+
+        if not isinstance(value, str):
+            return value
+        try:
+            number = json.loads(value)
+        except ValueError:
+            number = None
+        if type(number) not in (int, float) or not math.isfinite(number):
+            self.fail(f"{value!r} is no number", param, ctx)
+        read: float = number
+        return read
+
+
+NUMBER = NumberType()

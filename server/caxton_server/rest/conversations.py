@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from caxton_core.errors import FieldError
+from caxton_core.initiators import ConversationSpec
 from returns.result import Failure, Success
 
-from caxton_server.rest import bodies, messages
+from caxton_server.rest import bodies, messages, streams
 from caxton_server.rest.calls import BASE, MESSAGE_LIMIT, Answer, Body, Call, NoQuery, Reply
 from caxton_server.rest.problems import InvalidRequest
 from caxton_server.rest.queries import PageQuery, Text, open_cursor, seal_page
 from caxton_server.rest.waits import until_stopped
-from caxton_server.runtime.initiators import ConversationSpec
 
 LIST = "conversations"
 
@@ -23,6 +23,12 @@ class ConversationsQuery(PageQuery, frozen=True, forbid_unknown_fields=True, kw_
 
     state: Text | None = None
     protocol: Text | None = None
+
+
+class ConversationMessagesQuery(PageQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How much of the list is wanted, or whether to go on as messages are sent."""
+
+    follow: bool = False
 
 
 async def create(call: Call[NoQuery]) -> Reply:
@@ -67,8 +73,10 @@ async def cancel(call: Call[NoQuery]) -> Reply:
     return (await call.node.cancel_conversation(call.ref)).map(Answer)
 
 
-async def index_messages(call: Call[PageQuery]) -> Reply:
-    """List the messages of one conversation."""
+async def index_messages(call: Call[ConversationMessagesQuery]) -> Reply:
+    """List the messages of one conversation, or follow them as server-sent events until it ends."""
+    if call.query.follow:
+        return await _follow(call)
     position = open_cursor(messages.LIST, call.query.cursor)
     if isinstance(position, Failure):
         return position
@@ -79,3 +87,18 @@ async def index_messages(call: Call[PageQuery]) -> Reply:
         conversation_id=call.ref, limit=call.query.limit, cursor=position.unwrap()
     )
     return found.map(lambda page: Answer(seal_page(messages.LIST, page)))
+
+
+async def _follow(call: Call[ConversationMessagesQuery]) -> Reply:
+    seen = streams.resume_point(call.request)
+    if isinstance(seen, Failure):
+        return seen
+    known = await call.node.conversation(call.ref)
+    if isinstance(known, Failure):
+        return known
+    return await streams.stream(
+        call.edge,
+        call.request,
+        call.node.follow_messages(call.ref, after=seen.unwrap() or 0),
+        lambda entry: streams.entry(entry[0], "message", entry[1]),
+    )

@@ -97,7 +97,7 @@ CONVERSATIONS = (
     Route("POST", "/conversations", conversations.create, "Open a conversation.", body=conversations.BODY, answers={201: ConversationView, 200: ConversationView}),
     Route("GET", "/conversations", conversations.index, "List conversations.", conversations.ConversationsQuery, answers={200: Page[ConversationView]}),
     Route("GET", "/conversations/{ref}", conversations.show, "Show a conversation.", answers={200: ConversationView}),
-    Route("GET", "/conversations/{ref}/messages", conversations.index_messages, "List a conversation's messages.", PageQuery, answers={200: Page[MessageView]}),
+    Route("GET", "/conversations/{ref}/messages", conversations.index_messages, "List or follow a conversation's messages.", conversations.ConversationMessagesQuery, answers={200: Page[MessageView]}),
     Route("POST", "/conversations/{ref}/cancel", conversations.cancel, "Cancel a conversation.", answers={200: ConversationView}),
 )  # fmt: skip
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 from caxton_core.conversations import (
@@ -28,6 +28,7 @@ from caxton_core.conversations import (
     state,
 )  # fmt: skip
 from caxton_core.events import ConversationAwarded, ConversationEnded, ConversationStarted, Event
+from caxton_core.initiators import Report
 from caxton_core.messages import Draft, FipaMessage, format_time
 from caxton_core.ports import Row
 from caxton_core.views import ConversationView, LegView
@@ -41,6 +42,10 @@ if TYPE_CHECKING:
     from caxton_server.runtime.timers import Timers
 
 _log = logging.getLogger(__name__)
+_NOTHING_SAID: Mapping[str, object] = {}
+
+Reporter: TypeAlias = Callable[[Conversation], tuple[Report, Mapping[str, object]]]
+"""Says what came of a conversation: who won, and what each participant said."""
 
 CLOSED_KEPT = 10_000
 """Closed conversations remembered, so that late messages are told `terminated`."""
@@ -60,7 +65,7 @@ class Conversations:
         self.armed: dict[str, tuple[int, int]] = {}
         self.listeners: dict[str, list[Callable[[Conversation], None]]] = {}
         self.lifetimes: dict[str, int] = {}
-        self.results: dict[str, tuple[str | None, object]] = {}
+        self.reports: dict[str, Reporter] = {}
         self.publish: Callable[[Event], None] = lambda _event: None
         self.on_quiet: Callable[[str], None] = lambda _address: None
 
@@ -221,7 +226,7 @@ class Conversations:
                     del self.per_agent[address]
                 elif not party.open:
                     self.on_quiet(address)
-        self.results.pop(conversation.id, None)
+        self.reports.pop(conversation.id, None)
 
     def _arm(self, conversation_id: str, due: int) -> None:
         self._disarm(conversation_id)
@@ -322,21 +327,33 @@ class Conversations:
         conversation = fire_timers(protocol, conversation, now=self.kernel.now)
         where: str
         how: str | None
+        reporter = self.reports.get(conversation.id)
+        if reporter is None:
+            awarded = conversation.awarded
+            report, said = Report(awarded[0] if awarded else None), _NOTHING_SAID
+        else:
+            report, said = reporter(conversation)
         if conversation.open_legs:
             where, how, coarse = state(protocol, conversation), None, "in-progress"
             legs = [
-                LegView(name, leg_state(conversation, name), leg_outcome(conversation, name))
+                LegView(
+                    name,
+                    leg_state(conversation, name),
+                    leg_outcome(conversation, name),
+                    said.get(name),
+                )
                 for name in conversation.legs
             ]
         else:
             where, how = ending(protocol, conversation)
             coarse = where
-            legs = [LegView(name, "closed", leg.state) for name, leg in conversation.legs.items()]
-        awarded = conversation.awarded
-        winner, result = self.results.get(conversation.id, (awarded[0] if awarded else None, None))
+            legs = [
+                LegView(name, "closed", leg.state, said.get(name))
+                for name, leg in conversation.legs.items()
+            ]
         return ConversationView(
             conversation.id, conversation.protocol, conversation.initiator, list(conversation.legs),
-            where, coarse, how, winner, result, legs, conversation.messages,
+            where, coarse, how, report.winner, report.result, legs, conversation.messages,
             format_time(conversation.opened_at),
             None if conversation.expires_at is None else format_time(conversation.expires_at),
         )  # fmt: skip

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from caxton_core.errors import AgentNotFound, NotFound
-from caxton_core.messages import FipaMessage, decode, format_time, receivers_of
+from caxton_core.messages import decode, format_time
 from caxton_core.views import HistoryEntry, MessageView, Page
 from returns.result import Failure, Result, Success
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from caxton_server.runtime.kernel import Kernel
 
 EXCHANGE_MESSAGES = 10_000
+SOME_MESSAGES, SOME_BYTES = 500, 4 * 1024 * 1024
+"""How much of a conversation is read at a time: a group more at most."""
 UUID_SLACK_MS = 5_000
 """How far a message id's time may be from its group's: a step keeps its clock while it is suspended."""
 
@@ -81,13 +83,36 @@ class Histories:
         )
         return messages[position], next(replies, None)
 
-    async def heard(self, conversation_id: str) -> list[FipaMessage]:
-        """Return what was said to the API in a conversation, in order."""
+    async def since(
+        self, conversation_id: str, group: int, serial: int
+    ) -> tuple[list[tuple[Sent, HistoryEntry]], int, bool]:
+        """Return some of the durable messages of a conversation in order, the group to go on with, and whether there are more.
+
+        Args:
+            group: the first group of the journal to look into.
+            serial: only messages behind this one are wanted.
+        """
         await self.journal.readable()
-        entries = await asyncio.to_thread(self._page, conversation_id, 0, 0, EXCHANGE_MESSAGES)
-        messages = [decode(sent.wire) for sent, _ in entries]
-        api = self.kernel.api.address
-        return [message for message in messages if api in receivers_of(message)]
+        return await asyncio.to_thread(self._since, conversation_id, group, serial)
+
+    def _since(
+        self, conversation_id: str, group: int, serial: int
+    ) -> tuple[list[tuple[Sent, HistoryEntry]], int, bool]:
+        numbers = [number for number in self.journal.find(conversation_id) if number >= group]
+        holding = conversation_id.encode() if conversation_id.isascii() else b""
+        found: list[tuple[Sent, HistoryEntry]] = []
+        for number in numbers:
+            for batch in self.journal.batches([number], holding=holding):
+                known: dict[str, tuple[Sent, list[HistoryEntry]]] = {}
+                for record in batch.records:
+                    self._gather(record, known, conversation_id, 0, serial)
+                found += [(sent, history[0]) for sent, history in known.values()]
+            if (
+                len(found) >= SOME_MESSAGES
+                or sum(len(sent.wire) for sent, _ in found) >= SOME_BYTES
+            ):
+                return found, number + 1, True
+        return found, numbers[-1] + 1 if numbers else group, False
 
     def _page(
         self, conversation_id: str | None, handle: int, after: int, limit: int

@@ -8,28 +8,29 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+import logging
+from typing import TYPE_CHECKING
 
 import msgspec
-from caxton_core.conversations import Conversation
+from caxton_core.conversations import Conversation, Protocol
 from caxton_core.errors import (
     Conflict,
     ConversationNotFound,
     InvalidMessage,
-    InvalidValue,
     Problem,
     Timeout,
     UnknownProtocol,
 )  # fmt: skip
-from caxton_core.messages import Draft, Performative
+from caxton_core.initiators import ConversationSpec, first_failure, opening_of
+from caxton_core.messages import Draft, Performative, decode, parse_time, receivers_of
 from caxton_core.ports import Row
 from caxton_core.resources import nearest
-from caxton_core.selections import Selection, parse_selection
 from caxton_core.units import Duration
 from caxton_core.views import ConversationView, Page
 from returns.result import Failure, Result, Success
 
 from caxton_server.runtime.initiator import Initiator
+from caxton_server.runtime.kernel import listen, unlisten
 
 if TYPE_CHECKING:
     from caxton_server.runtime.conversations import Conversations
@@ -38,55 +39,47 @@ if TYPE_CHECKING:
     from caxton_server.runtime.messages import Messages
     from caxton_server.runtime.timers import Timers
 
-REPLY_BY = "+30s"
 TTL_MS = 300_000
+CANCEL_BY = "+10s"
+"""How long participants may take to answer a cancel; then it counts as done."""
 _PREFIX = "initiator:"
 _ROWS_AT_ONCE = 500
 
-
-class ConversationSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the server is to open."""
-
-    protocol: str
-    participants: list[str]
-    content: Any = None
-    reply_by: str | None = None
-    select: dict[str, str] | None = None
-    wait: str | None = None
-    ttl: str | None = None
-    ontology: str | None = None
-    language: str | None = None
+_log = logging.getLogger(__name__)
 
 
-def opener(
-    spec: ConversationSpec, conversations: Conversations, conversation_id: str
-) -> Result[Draft, UnknownProtocol]:
-    """Return the message that opens a conversation."""
-    protocol = conversations.protocols.get(spec.protocol)
-    if protocol is None:
-        return Failure(
-            UnknownProtocol(spec.protocol, nearest(spec.protocol, conversations.protocols))
-        )
-    act = next(iter(protocol.openers))
-    reply_by = spec.reply_by
-    if reply_by is None and protocol.name == "fipa-contract-net":
-        reply_by = REPLY_BY
-    return Success(
-        Draft(
-            Performative(act), receiver=list(spec.participants),
-            content=msgspec.UNSET if spec.content is None else spec.content,
-            protocol=protocol.name, conversation_id=conversation_id, reply_by=reply_by,
-            ontology=spec.ontology, language=spec.language,
-        )
-    )  # fmt: skip
+class Attendance:
+    """The server at one conversation: it listens from before the opener until the end, which completes `ended`."""
 
+    def __init__(
+        self, initiator: Initiator, kernel: Kernel, conversations: Conversations, messages: Messages
+    ) -> None:
+        self.initiator, self.kernel = initiator, kernel
+        self.conversations, self.messages = conversations, messages
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        listen(kernel.listeners, initiator.id, initiator.note)
+        listen(conversations.listeners, initiator.id, self.moved)
+        conversations.reports[initiator.id] = initiator.report
+        messages.said[initiator.id] = initiator.note
 
-def selection_of(spec: ConversationSpec) -> Result[Selection | None, InvalidValue]:
-    """Read the selection rule of a specification."""
-    if spec.select is None:
-        return Success(None)
-    found: Result[Selection | None, InvalidValue] = parse_selection(spec.select)
-    return found
+    def moved(self, conversation: Conversation) -> None:
+        """Follow the conversation; forget it once it has ended."""
+        self.initiator.moved(conversation)
+        if not conversation.open_legs:
+            self.leave()
+            key = _PREFIX + conversation.id
+            self.kernel.journal.put_row(Row("meta", key, {}, deleted=True))
+            if not self.ended.done():
+                self.ended.set_result(None)
+
+    def leave(self) -> None:
+        """Listen no more."""
+        initiator = self.initiator
+        initiator.stop()
+        unlisten(self.kernel.listeners, initiator.id, initiator.note)
+        unlisten(self.conversations.listeners, initiator.id, self.moved)
+        self.conversations.reports.pop(initiator.id, None)
+        self.messages.said.pop(initiator.id, None)
 
 
 class Initiators:
@@ -110,63 +103,71 @@ class Initiators:
         if behind is not None:
             return Failure(behind)
         kernel.tick()
-        conversation_id = kernel.uuids.next(kernel.now)
-        selection = selection_of(spec)
-        if isinstance(selection, Failure):
-            return Failure(InvalidMessage(f"{selection.failure()} - at `$.select`"))
-        durations = [_duration(spec.wait, "wait"), _duration(spec.ttl, "ttl")]
-        for duration in durations:
-            if isinstance(duration, Failure):
-                return Failure(duration.failure())
-        wait, ttl = durations[0].unwrap(), durations[1].unwrap()
-        draft = opener(spec, self.conversations, conversation_id)
-        if isinstance(draft, Failure):
-            return Failure(draft.failure())
-        _, ended = self._attend(conversation_id, selection.unwrap())
+        made = self._plan(spec)
+        if isinstance(made, Failure):
+            return Failure(made.failure())
+        protocol, planned, wait, ttl = made.unwrap()
+        draft = opening_of(protocol, planned)
+        conversation_id = draft.conversation_id = kernel.uuids.next(kernel.now)
+        attended = self._attend(conversation_id, protocol, planned)
         self.conversations.lifetimes[conversation_id] = TTL_MS if ttl is None else ttl
-        routed = self.messages.route(draft.unwrap())
+        routed = self.messages.route(draft)
         if isinstance(routed, Failure):
-            for table in (
-                kernel.listeners,
-                self.conversations.listeners,
-                self.conversations.lifetimes,
-            ):
-                table.pop(conversation_id, None)
+            attended.leave()
+            self.conversations.lifetimes.pop(conversation_id, None)
             return Failure(routed.failure())
         if self.conversations.open.get(conversation_id) is not None:
-            key, body = _PREFIX + conversation_id, msgspec.json.encode(selection.unwrap())
+            key, body = _PREFIX + conversation_id, msgspec.json.encode(planned)
             kernel.journal.put_row(Row("meta", key, {}, body))
         await kernel.journal.wait(kernel.journal.position)
         if wait is not None:
             try:
-                await asyncio.wait_for(asyncio.shield(ended), wait / 1000)
+                await asyncio.wait_for(asyncio.shield(attended.ended), wait / 1000)
             except TimeoutError:
-                return Failure(Timeout("end of the conversation", wait / 1000))
+                return Failure(Timeout(f"end of conversation {conversation_id}", wait / 1000))
             await kernel.journal.wait(kernel.journal.position)
         return await self.show(conversation_id)
 
+    def _plan(
+        self, spec: ConversationSpec
+    ) -> Result[
+        tuple[Protocol, ConversationSpec, int | None, int | None],
+        InvalidMessage | UnknownProtocol,
+    ]:
+        """Check a specification; its reply_by becomes a span of time, so that every round takes as long."""
+        protocols, now = self.conversations.protocols, self.kernel.now
+        protocol = protocols.get(spec.protocol)
+        if protocol is None:
+            return Failure(UnknownProtocol(spec.protocol, nearest(spec.protocol, protocols)))
+        wrong = first_failure(protocol, spec)
+        if wrong is not None:
+            return Failure(wrong)
+        wait, ttl = _duration(spec.wait, "wait"), _duration(spec.ttl, "ttl")
+        if isinstance(wait, Failure):
+            return Failure(wait.failure())
+        if isinstance(ttl, Failure):
+            return Failure(ttl.failure())
+        reply_by = spec.reply_by
+        if reply_by is None:
+            reply_by = None if protocol.initiative is None else protocol.initiative.reply_by
+        else:
+            due = parse_time(reply_by, now_ms=now)
+            if due is None or due <= now:
+                what = "no time such as +5s" if due is None else "a time that has passed"
+                return Failure(InvalidMessage(f"{reply_by[:40]!r} is {what} - at `$.reply_by`"))
+            reply_by = f"+{due - now}ms"
+        planned = msgspec.structs.replace(spec, protocol=protocol.name, reply_by=reply_by)
+        return Success((protocol, planned, wait.unwrap(), ttl.unwrap()))
+
     def _attend(
-        self, conversation_id: str, selection: Selection | None
-    ) -> tuple[Initiator, asyncio.Future[None]]:
-        """Listen to a conversation until it ends, which completes the future."""
-        kernel, conversations = self.kernel, self.conversations
-        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self, conversation_id: str, protocol: Protocol, spec: ConversationSpec
+    ) -> Attendance:
+        """Listen to a conversation until it ends."""
         initiator = Initiator(
-            conversation_id, selection, kernel, conversations, self.timers, self.messages.route
-        )
-
-        def moved(conversation: Conversation) -> None:
-            initiator.moved(conversation)
-            if not conversation.open_legs:
-                kernel.listeners.pop(conversation_id, None)
-                conversations.listeners.pop(conversation_id, None)
-                kernel.journal.put_row(Row("meta", _PREFIX + conversation_id, {}, deleted=True))
-                if not ended.done():
-                    ended.set_result(None)
-
-        kernel.listeners[conversation_id] = [initiator.heard]
-        conversations.listeners[conversation_id] = [moved]
-        return initiator, ended
+            conversation_id, protocol, spec, self.kernel, self.conversations, self.timers,
+            self.messages.route,
+        )  # fmt: skip
+        return Attendance(initiator, self.kernel, self.conversations, self.messages)
 
     async def recover(self, histories: Histories) -> None:
         """Attend again to the conversations that were open when the node ended."""
@@ -183,17 +184,24 @@ class Initiators:
             after = rows[-1].key
 
     async def _go_on(self, row: Row, histories: Histories) -> None:
-        """Be again where the server was in a conversation: its proposals are in the journal."""
+        """Be again where the server was in a conversation: what was said is in the journal."""
         conversation_id = row.key.removeprefix(_PREFIX)
         conversation = self.conversations.open.get(conversation_id)
-        if conversation is None:
+        spec = _spec_of(row)
+        if conversation is None or spec is None:
             self.kernel.journal.put_row(Row("meta", row.key, {}, deleted=True))
             return
-        selection = msgspec.json.decode(row.body, type=Selection | None)
-        initiator, _ = self._attend(conversation_id, selection)
-        for message in await histories.heard(conversation_id):
-            initiator.heard(message)
-        initiator.resume(conversation)
+        protocol = self.conversations.protocols[conversation.protocol]
+        initiator = self._attend(conversation_id, protocol, spec).initiator
+        group, serial, more = 0, 0, True
+        while more:
+            found, group, more = await histories.since(conversation_id, group, serial)
+            for sent, _ in found:
+                serial = max(serial, sent.serial)
+                message = decode(sent.wire)
+                if self.kernel.api.address in (message.sender, *receivers_of(message)):
+                    initiator.note(message)
+        initiator.moved(conversation)
 
     async def show(self, conversation_id: str) -> Result[ConversationView, ConversationNotFound]:
         """Show a conversation, from memory while it is open, else from its row."""
@@ -255,6 +263,7 @@ class Initiators:
         draft = Draft(
             Performative.CANCEL,
             conversation_id=conversation_id,
+            reply_by=CANCEL_BY,
             reply_with=self.kernel.uuids.next(self.kernel.tick()),
         )
         routed = self.messages.route(draft)
@@ -272,3 +281,12 @@ def _duration(text: str | None, field: str) -> Result[int | None, InvalidMessage
     if isinstance(parsed, Failure):
         return Failure(InvalidMessage(f"{parsed.failure()} - at `$.{field}`"))
     return Success(int(parsed.unwrap()))
+
+
+def _spec_of(row: Row) -> ConversationSpec | None:
+    """Read the specification that a row keeps; one of another version of the server may not be readable."""
+    try:
+        return msgspec.json.decode(row.body, type=ConversationSpec)
+    except msgspec.DecodeError as error:
+        _log.warning("%s can't be gone on with: %s", row.key, error)
+        return None

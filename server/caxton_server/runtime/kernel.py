@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, TypeVar, final
 
 from caxton_core.ids import UuidSource
 from caxton_core.messages import FipaMessage, Performative, format_time
@@ -25,6 +25,23 @@ if TYPE_CHECKING:
 MOST_TRAPS = 30
 WARN = 3
 PLATFORM_AGENTS = ("ams", "df", "api")
+
+
+L = TypeVar("L")
+
+
+def listen(listeners: dict[str, list[L]], key: str, listener: L) -> None:
+    """Add a listener to a table of them."""
+    listeners.setdefault(key, []).append(listener)
+
+
+def unlisten(listeners: dict[str, list[L]], key: str, listener: L) -> None:
+    """Take a listener away again, if it is there."""
+    present = listeners.get(key, [])
+    if listener in present:
+        present.remove(listener)
+    if not present:
+        listeners.pop(key, None)
 
 
 @final

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
@@ -36,6 +36,8 @@ from caxton_core.views import AcceptedView, ExchangeView
 from returns.result import Failure, Result, Success
 
 from caxton_server.runtime.ams import document
+from caxton_server.runtime.kernel import listen as add_listener
+from caxton_server.runtime.kernel import unlisten
 from caxton_server.runtime.router import Refused
 
 if TYPE_CHECKING:
@@ -66,6 +68,8 @@ class Messages:
         self.kernel, self.router, self.performer = kernel, router, performer
         self.histories = histories
         self.storage = kernel.journal.storage
+        self.said: dict[str, Callable[[FipaMessage], None]] = {}
+        """Who is told of what the API agent has said in a conversation."""
         self._recent: dict[str, ClientId] = {}
 
     async def send(self, body: bytes) -> Result[AcceptedView, SendError]:
@@ -126,14 +130,12 @@ class Messages:
             if message.performative is not Performative.AGREE and not reply.done():
                 reply.set_result(message)
 
-        listeners = self.kernel.listeners.setdefault(conversation_id, [])
-        listeners.append(listen)
+        listeners = self.kernel.listeners
+        add_listener(listeners, conversation_id, listen)
         try:
             yield reply
         finally:
-            listeners.remove(listen)
-            if not listeners and self.kernel.listeners.get(conversation_id) is listeners:
-                del self.kernel.listeners[conversation_id]
+            unlisten(listeners, conversation_id, listen)
 
     # Parsing and routing
 
@@ -216,6 +218,9 @@ class Messages:
             kernel.count_refusal(kernel.api, planned, draft.performative)
             return Failure(error_of(planned))
         self.performer.dispatch(planned)
+        told = self.said.get(planned.message.conversation_id)
+        if told is not None:
+            told(planned.message)
         return Success(planned.message)
 
 

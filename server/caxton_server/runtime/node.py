@@ -22,6 +22,7 @@ from caxton_core.errors import (
     Problem,
     StartFailed,
 )  # fmt: skip
+from caxton_core.initiators import ConversationSpec
 from caxton_core.ports import Fault
 from caxton_core.views import (
     AcceptedView,
@@ -45,10 +46,9 @@ from caxton_core.views import (
 )  # fmt: skip
 from returns.result import Failure, Result, Success
 
-from caxton_server.runtime import listings, samples
+from caxton_server.runtime import listings, samples, streams
 from caxton_server.runtime.assembly import Runtime
 from caxton_server.runtime.cells import Cell
-from caxton_server.runtime.initiators import ConversationSpec
 from caxton_server.runtime.samples import NodeSample
 from caxton_server.runtime.scheduler import DROPPED
 
@@ -291,6 +291,12 @@ class Node(Runtime):
     ) -> Result[ConversationView, ConversationNotFound]:
         """Show a conversation."""
         return await self.initiators.show(conversation_id)
+
+    def follow_messages(
+        self, conversation_id: str, *, after: int = 0
+    ) -> AsyncIterator[tuple[int, MessageView]]:
+        """Yield the messages of a conversation behind a serial as they become durable, until it ends."""
+        return streams.follow(conversation_id, after, self.conversations_, self.histories)
 
     async def cancel_conversation(
         self, conversation_id: str

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -9,7 +11,7 @@ import pytest
 from caxton_server.client import Client
 from caxton_server.client_errors import Refused
 
-from tests.server.rest.conftest import Ask
+from tests.server.rest.conftest import Ask, Hosted
 from tests.server.rest.guests import answering, silent
 
 BIDDERS = {"dear": 9, "cheap": 3, "middling": 5}
@@ -117,3 +119,52 @@ def test_events_resume_after_the_last_one_seen(client: Client) -> None:
 def test_bad_last_event_id_is_refused(ask: Ask, seen: str) -> None:
     """A Last-Event-ID that is no number is 400."""
     assert ask("GET", "/events", Last_Event_ID=seen)[0] == 400
+
+
+def test_messages_of_a_conversation_are_streamed_until_it_ends(
+    client: Client, hosted: Hosted, ask: Ask, bidders: list[str]
+) -> None:
+    """The stream has what the list has, resumes behind any entry, and ends with the conversation."""
+    spec = {"protocol": "fipa-contract-net", "participants": bidders, "select": {"min": "$.cost"}}
+    started = client.start_conversation(spec).unwrap()
+    stream = client.follow_messages(started.id)
+    first = [next(stream) for _ in range(7)]
+    client.cancel_conversation(started.id).unwrap()
+    client.remove_agent("cheap").unwrap()
+    acts = [view.message["performative"] for view in [*first, *stream]]
+    assert acts[:4] == ["cfp", "propose", "propose", "propose"]
+    assert sorted(acts[4:7]) == ["accept-proposal", "reject-proposal", "reject-proposal"]
+    assert "cancel" in acts[7:]
+    assert client.conversation(started.id).unwrap().outcome is not None
+    path = f"/conversations/{started.id}/messages?follow=1"
+    url = f"{hosted.server.url}/api/v1{path}"
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        whole = answer.read().decode()
+    ids = re.findall(r"^id: (\d+)\nevent: message$", whole, re.MULTILINE)
+    assert len(ids) == len(acts)
+    assert [int(number) for number in ids] == sorted({int(number) for number in ids})
+    resumed = urllib.request.Request(url, headers={"Last-Event-ID": ids[3]})
+    with urllib.request.urlopen(resumed, timeout=30) as answer:
+        assert re.findall(r"^id: (\d+)$", answer.read().decode(), re.MULTILINE) == ids[4:]
+    assert ask("GET", path, Last_Event_ID="x")[0] == 400
+    assert ask("GET", "/conversations/none/messages?follow=1")[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("fields", "where"),
+    [
+        ({"auction": {"start": 1, "step": 1}}, "$.auction"),
+        ({"winners": 1}, "$.winners"),
+        ({"reply_by": "soon"}, "$.reply_by"),
+        ({"reply_by": "2001-01-01T00:00:00Z"}, "$.reply_by"),
+        ({"performative": "cfp"}, "$.performative"),
+    ],
+)
+def test_a_field_that_makes_no_sense_is_named(
+    ask: Ask, bidders: list[str], fields: dict[str, object], where: str
+) -> None:
+    """It is 422, and the text says which field."""
+    body = {"protocol": "fipa-request", "participants": ["mute"], **fields}
+    status, _, problem = ask("POST", "/conversations", body=body)
+    assert (status, problem["code"]) == (422, "invalid_message")
+    assert where in problem["detail"]

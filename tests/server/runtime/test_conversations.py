@@ -153,7 +153,7 @@ async def test_ended_conversations_leave_nothing_in_the_queue_of_timers() -> Non
     assert len(bench.node.timers) == 0
     assert len(bench.node.timers._heap) < 1100
     assert (conversations.open, conversations.armed, conversations.lifetimes) == ({}, {}, {})
-    assert (conversations.results, conversations.listeners) == ({}, {})
+    assert (conversations.reports, conversations.listeners) == ({}, {})
     assert len(conversations.closed) == 3000 <= CLOSED_KEPT
 
 
