@@ -18,6 +18,8 @@ from caxton_core.conversations_values import Round
 from caxton_core.hookspecs import hookimpl
 from caxton_core.tables import Table, Transition
 
+from caxton_plugins.protocols.auctions_initiator import DUTCH_INITIATIVE, ENGLISH_INITIATIVE
+
 __all__ = [
     "DUTCH", "ENGLISH", "PROTOCOLS", "DutchRounds", "DutchState", "EnglishRounds", "EnglishState", "caxton_api", "caxton_protocols",
 ]  # fmt: skip
@@ -245,10 +247,14 @@ class DutchRounds:
 
 PROTOCOLS = (
     Protocol(
-        "fipa-auction-english", ENGLISH, aliases=("fipa-english-auction",), rounds=EnglishRounds()
+        "fipa-auction-english", ENGLISH, aliases=("fipa-english-auction",), rounds=EnglishRounds(),
+        initiative=ENGLISH_INITIATIVE,
     ),
-    Protocol("fipa-auction-dutch", DUTCH, aliases=("fipa-dutch-auction",), rounds=DutchRounds()),
-)
+    Protocol(
+        "fipa-auction-dutch", DUTCH, aliases=("fipa-dutch-auction",), rounds=DutchRounds(),
+        initiative=DUTCH_INITIATIVE,
+    ),
+)  # fmt: skip
 
 
 @hookimpl

@@ -31,6 +31,7 @@ from caxton_plugins.protocols.contract_net import (
     Proposed,
     contract_net_outcome,
 )
+from caxton_plugins.protocols.contract_net_initiator import ITERATED_INITIATIVE
 
 __all__ = ["ITERATED_CONTRACT_NET", "PROTOCOL", "caxton_api", "caxton_protocols"]
 
@@ -56,6 +57,7 @@ PROTOCOL = Protocol(
     sweeps=(CLOSE_CALL,),
     bars={CALL.event: _awarded},
     rule=contract_net_outcome,
+    initiative=ITERATED_INITIATIVE,
 )
 
 

@@ -15,6 +15,8 @@ from caxton_core.conversations_protocols import Protocol
 from caxton_core.hookspecs import hookimpl
 from caxton_core.tables import Table, Transition
 
+from caxton_plugins.protocols.negotiation_initiator import NEGOTIATION_INITIATIVE
+
 __all__ = ["NEGOTIATION", "PROTOCOL", "NegotiationState", "caxton_api", "caxton_protocols"]
 
 caxton_api = 1
@@ -64,7 +66,9 @@ NEGOTIATION = Table(
     "caxton-negotiation", _.INITIAL, OFFER, COUNTER, ACCEPT, REJECT, TAKE, DECLINE, EXPIRE
 )
 
-PROTOCOL = Protocol("caxton-negotiation", NEGOTIATION, single=True)
+PROTOCOL = Protocol(
+    "caxton-negotiation", NEGOTIATION, single=True, initiative=NEGOTIATION_INITIATIVE
+)
 
 
 @hookimpl

@@ -11,6 +11,8 @@ from typing import Final
 
 from caxton_core.conversations_protocols import Protocol
 from caxton_core.hookspecs import hookimpl
+from caxton_core.initiators import ConversationSpec, Initiative
+from caxton_core.messages import Draft, Performative
 from caxton_core.tables import Table, Transition
 
 from caxton_plugins.protocols.request import (
@@ -39,7 +41,14 @@ QUERY = Table(
     "fipa-query", _.INITIAL, ASK_IF, ASK_REF, AGREE, REFUSE, INFORM, FAIL, EXPIRE
 )  # fmt: skip
 
-PROTOCOL = Protocol("fipa-query", QUERY)
+
+def _opening(spec: ConversationSpec) -> Draft:
+    """Ask whether something holds if the content is a truth value, else which thing fits."""
+    act = Performative.QUERY_IF if isinstance(spec.content, bool) else Performative.QUERY_REF
+    return Draft(Performative(spec.performative or act), content=spec.content)
+
+
+PROTOCOL = Protocol("fipa-query", QUERY, initiative=Initiative(opening=_opening))
 
 
 @hookimpl

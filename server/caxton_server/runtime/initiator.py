@@ -89,11 +89,9 @@ class Initiator:
             _log.exception("the report of %s failed", self.protocol.name)
             report = Report()
         said: dict[str, Any] = {}
-        for message in transcript:
-            if message.sender in conversation.legs and (
-                message.performative is not Performative.AGREE
-            ):
-                said[message.sender] = content_of(message)
+        for (sender, act), line in sorted(self._latest.items(), key=lambda entry: entry[1]):
+            if sender in conversation.legs and act is not Performative.AGREE:
+                said[sender] = content_of(self.lines[line])
         room = MOST_SAID
         for name, content in said.items():
             room -= 0 if content is None else len(msgspec.json.encode(content))

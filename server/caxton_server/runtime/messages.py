@@ -217,10 +217,11 @@ class Messages:
         if isinstance(planned, Refused):
             kernel.count_refusal(kernel.api, planned, draft.performative)
             return Failure(error_of(planned))
-        self.performer.dispatch(planned)
+        # Before it may end the conversation, whose report is made then.
         told = self.said.get(planned.message.conversation_id)
         if told is not None:
             told(planned.message)
+        self.performer.dispatch(planned)
         return Success(planned.message)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from caxton_plugins.protocols import contract_net, request
+from caxton_plugins.protocols import auctions, contract_net, query, request, subscribe
 from caxton_plugins.sandboxes import wasm
 from caxton_plugins.storages import memory, sqlite
 from caxton_plugins.strategies import direct
@@ -24,7 +24,10 @@ PLUGINS: dict[str, object] = {
     "memory": memory,
     "sqlite": sqlite,
     "wasm": wasm,
+    "auctions": auctions,
     "contract_net": contract_net,
+    "query": query,
+    "subscribe": subscribe,
     "request": request,
     "direct": direct,
 }

@@ -29,7 +29,14 @@ from caxton_core.ports import (
 )
 from caxton_core.resources import Limits, Manifest
 from caxton_core.testing import FakeClock, SeededEntropy
-from caxton_plugins.protocols import contract_net, request, subscribe
+from caxton_plugins.protocols import (
+    auctions,
+    contract_net,
+    iterated_contract_net,
+    negotiation,
+    request,
+    subscribe,
+)
 from caxton_plugins.storages.memory import MemoryStorage
 from caxton_plugins.strategies import direct
 from caxton_server.config import Config
@@ -222,7 +229,8 @@ class Bench:
         found = registry.load(
             more={
                 "scripts": ScriptPlugin(self.scripts), "request": request, "contract_net": contract_net,
-                "direct": direct, "subscribe": subscribe,
+                "direct": direct, "auctions": auctions, "iterated": iterated_contract_net, "negotiation": negotiation,
+                "subscribe": subscribe,
             },
             group="",
         ).unwrap()  # fmt: skip
