@@ -185,7 +185,9 @@ class Runtime:
         self.histories = Histories(kernel)
         self.messages_ = Messages(kernel, self.router, self.performer, self.histories)
         self.initiators = Initiators(kernel, self.conversations_, timers, self.messages_)
-        self.dead_letters_ = DeadLetters(kernel, self.router, self.conversations_, self.performer)
+        self.dead_letters_ = DeadLetters(
+            kernel, self.router, self.conversations_, self.performer, self.messages_
+        )
         self.event_log = EventLog(kernel, self.storage)
         self.conversations_.publish = self.event_log.publish
         journal.on_commit.append(self.event_log.release)

@@ -83,6 +83,25 @@ class Histories:
         )
         return messages[position], next(replies, None)
 
+    async def origin(
+        self, conversation_id: str, message_id: str
+    ) -> tuple[FipaMessage | None, bool]:
+        """Return a message as it was sent, None when it is not kept; and whether it was the first of its conversation."""
+        await self.journal.readable()
+        return await asyncio.to_thread(self._origin, conversation_id, message_id)
+
+    def _origin(self, conversation_id: str, message_id: str) -> tuple[FipaMessage | None, bool]:
+        entry = self._in_conversation(conversation_id, message_id)
+        if entry is None:
+            return None, False
+        first = self.journal.find(conversation_id)[:1]
+        for batch in self.journal.batches(first, holding=conversation_id.encode()):
+            for record in batch.records:
+                for sent in _sent(record):
+                    if sent.conversation == conversation_id:
+                        return decode(entry[0].wire), sent.message == message_id
+        return decode(entry[0].wire), False
+
     async def since(
         self, conversation_id: str, group: int, serial: int
     ) -> tuple[list[tuple[Sent, HistoryEntry]], int, bool]:

@@ -233,7 +233,7 @@ class Router:
             language, draft.encoding, ontology, protocol, reply_to, draft.reply_with, in_reply_to, reply_by,
             draft.extras,
         )  # fmt: skip
-        return self._room(
+        return self.room(
             author, message, targets, step, before, after, awarded, draft, answers, missed
         )
 
@@ -277,7 +277,7 @@ class Router:
             return names if target is None else target.address
         return [str(self._addresses(name)) for name in names]
 
-    def _room(
+    def room(
         self,
         author: Cell | PlatformAgent,
         message: FipaMessage,
