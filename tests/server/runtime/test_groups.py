@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from caxton_core.errors import AgentNotFound, NotAdmitted
-from caxton_server.runtime.initiators import ConversationSpec
+from caxton_core.initiators import ConversationSpec
 
 from tests.server.runtime.directories import action, described
 from tests.server.runtime.nodes import Bench, Message, Script, Tools, control
