@@ -39,7 +39,9 @@ class Plugin:
 def _protocols() -> dict[str, Any]:
     """Return every protocol there is."""
     names = [each.name for each in pkgutil.iter_modules(protocols.__path__)]
-    return {name: importlib.import_module(f"{protocols.__name__}.{name}") for name in names}
+    modules = {name: importlib.import_module(f"{protocols.__name__}.{name}") for name in names}
+    # Beside the plugins stand the deciders of some of them.
+    return {name: module for name, module in modules.items() if hasattr(module, "caxton_api")}
 
 
 class Platform(Bench):
