@@ -92,6 +92,13 @@ def plugin(session: nox.Session) -> None:
         session.run("pytest", "-q")
 
 
+@nox.session(default=False)
+def fuzz(session: nox.Session) -> None:
+    """Try the reader of ACL's string form with random texts: `nox -s fuzz -- --seconds 600 --seed 1`."""
+    session.install("-e", ".[test]")
+    session.run("python", "-m", "tests.core.acl_fuzz", *session.posargs)
+
+
 @nox.session(python=PYTHONS)
 def native(session: nox.Session) -> None:
     """Build the optional extension from its source, and run the sandbox's tests on both paths of a message.

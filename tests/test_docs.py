@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 import pytest
 from caxton_core import hookspecs
+from caxton_core.acl_faults import Fault
 from caxton_core.conversations_values import Reason
 from caxton_core.registry import load
 from caxton_server.config import SETTINGS
@@ -68,6 +69,14 @@ def test_every_protocol_is_shown() -> None:
             command,
         ):
             assert part in section, (name, part)
+
+
+def test_every_reason_of_a_bad_text_is_explained() -> None:
+    """Each reason why a text is no message in string form has its row."""
+    page = (DOCS / "messages.md").read_text().partition("What can be wrong with a text")[2]
+    rows = re.findall(r"^\| ((?:`[a-z0-9-]+`(?:, )?)+) \| [A-Z]", page, re.MULTILINE)
+    told = [reason.strip("`") for row in rows for reason in row.split(", ")]
+    assert sorted(told) == sorted(fault.value for fault in Fault)
 
 
 def test_every_hook_has_a_test() -> None:

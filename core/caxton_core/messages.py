@@ -212,7 +212,8 @@ def _names(value: Any) -> Any:
         unknown = [
             key
             for key in value
-            if key not in ("name", "addresses", "resolvers") and not str(key).startswith("x_")
+            if key not in ("name", "addresses", "resolvers")
+            and not str(key).startswith(("x_", "X_"))
         ]
         if unknown:
             return InvalidMessage(f"Object contains unknown field `{unknown[0]}`")
@@ -262,7 +263,7 @@ def receivers_of(message: FipaMessage) -> tuple[str, ...]:
 
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_RELATIVE: Final = re.compile(r"\+(\d{1,12}(?:\.\d{1,6})?)(ms|s|m|h|d)")
+_RELATIVE: Final = re.compile(r"([+-]\d{1,12}(?:\.\d{1,6})?)(ms|s|m|h|d)")
 _UNIT_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
@@ -282,15 +283,14 @@ def _second(seconds: int) -> str:
 
 
 def parse_time(text: str, *, now_ms: int) -> int | None:
-    """Read RFC 3339, or `+5s` counted from `now_ms`; None when it is neither.
+    """Read RFC 3339, or `+5s` (`-5s`) counted from `now_ms`; None when it is neither.
 
     >>> parse_time("+1.5s", now_ms=1000), parse_time("1970-01-01T00:00:02Z", now_ms=0), parse_time("soon", now_ms=0)
     (2500, 2000, None)
     """
     relative = _RELATIVE.fullmatch(text)
     if relative:
-        due = now_ms + round(float(relative[1]) * _UNIT_MS[relative[2]])
-        return due if due < 253_402_300_800_000 else None
+        return _within(now_ms + round(float(relative[1]) * _UNIT_MS[relative[2]]))
     if len(text) < 20 or text[10] not in "Tt ":
         return None
     try:
@@ -300,6 +300,11 @@ def parse_time(text: str, *, now_ms: int) -> int | None:
     if moment.tzinfo is None:
         return None
     try:
-        return round((moment - _EPOCH) / timedelta(milliseconds=1))
+        return _within(round((moment - _EPOCH) / timedelta(milliseconds=1)))
     except OverflowError:
         return None
+
+
+def _within(time_ms: int) -> int | None:
+    """Return a time that can be written: one of the years 1 to 9999 in UTC."""
+    return time_ms if -62_135_596_800_000 <= time_ms < 253_402_300_800_000 else None

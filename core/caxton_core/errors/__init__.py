@@ -25,6 +25,7 @@ from caxton_core.errors.agents import (
 from caxton_core.errors.messages import (
     ConversationNotFound,
     DeliveryFailed,
+    InvalidAclString,
     InvalidMessage,
     LimitExceeded,
     MailboxFull,
@@ -76,6 +77,7 @@ __all__ = [
     "FieldError",
     "Forbidden",
     "IncompatiblePlugin",
+    "InvalidAclString",
     "InvalidManifest",
     "InvalidMessage",
     "InvalidModule",
@@ -119,7 +121,7 @@ StorageError: TypeAlias = (
     StorageUnavailable | StorageFull | Unreadable | Locked | DatabaseTooNew | Corrupt
 )
 RoutingError: TypeAlias = (
-    AgentNotFound | InvalidMessage | MailboxFull | UnknownProtocol | ConversationNotFound | NotAdmitted
+    AgentNotFound | InvalidMessage | InvalidAclString | MailboxFull | UnknownProtocol | ConversationNotFound | NotAdmitted
     | DeliveryFailed | Timeout | Forbidden
 )  # fmt: skip
 DeploymentError: TypeAlias = (

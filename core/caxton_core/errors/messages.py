@@ -14,6 +14,21 @@ class InvalidMessage(Problem, frozen=True):
     SENTENCE = "Invalid message: {detail}."
 
 
+class InvalidAclString(Problem, frozen=True):
+    """Bytes that are no message in FIPA's string form: `reason` is a word of docs/messages.md.
+
+    `offset` counts bytes from 0; `line` and `column` count from 1, columns in characters.
+    """
+
+    reason: str
+    detail: str
+    offset: int
+    line: int
+    column: int
+    code = "invalid_message"
+    SENTENCE = "Invalid message at line {line}, column {column} (byte {offset}): {detail}."
+
+
 class MailboxFull(Problem, frozen=True):
     """The receiver can't take another message now."""
 

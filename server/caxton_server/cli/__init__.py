@@ -44,6 +44,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     },
     "Learn": {
         "states": ("states:states", "Show the state tables of agents, deployments, conversations."),
+        "acl": ("acl:acl", "Read and write messages in FIPA's string form."),
         "conformance": ("conformance:conformance", "Replay cases against the conversation engine."),
     },
 }

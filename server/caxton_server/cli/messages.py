@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from caxton_server.cli.acl import read_acl
 from caxton_server.cli.connections import answer, connected, documents, json_option, plain
 from caxton_server.cli.durations import DURATION
 from caxton_server.cli.printing import as_json, clean, data, talk
@@ -36,6 +37,11 @@ _OPTIONS = (
         type=click.Path(path_type=Path),
         help="A whole ACL message as JSON or YAML; - reads standard input.",
     ),
+    click.option(
+        "--acl",
+        type=click.Path(path_type=Path),
+        help="A whole ACL message in FIPA's string form; - reads standard input.",
+    ),
 )
 
 
@@ -45,7 +51,7 @@ def _message_options(default: str) -> Callable[[Callable[..., None]], Callable[.
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
         def run(*args: Any, **kwargs: Any) -> None:
-            names = ("to", "content", "performative", "text", "file")
+            names = ("to", "content", "performative", "text", "file", "acl")
             given = {name: kwargs.pop(name) for name in names}
             fields = {name: kwargs.pop(name) for name in (n.replace("-", "_") for n in _FIELDS)}
             message = {"performative": default, **compose(**given, fields=fields)}
@@ -70,9 +76,17 @@ def compose(
     text: bool,
     file: Path | None,
     fields: dict[str, str | None],
+    acl: Path | None = None,
 ) -> dict[str, Any]:
-    """Return the message that arguments and options describe; they win over the file."""
+    """Return the message that arguments and options describe; they win over the file (JSON, YAML, or a text)."""
     message: dict[str, Any] = {}
+    if acl is not None:
+        if file is not None:
+            raise click.UsageError("--file and --acl exclude each other.")
+        message = read_acl(acl)
+        # Texts name their sender; a client is `api`, and the node refuses who claims to be somebody else.
+        if str(message.get("sender", "")).partition("@")[0] == "api":
+            del message["sender"]
     if file is not None:
         read = documents(file)
         if not isinstance(read, dict):
@@ -118,6 +132,7 @@ def send(node: Client, /, message: dict[str, Any], json_: bool) -> None:
     Examples:
       caxton send pricer '{"sku": "A1", "price": 7}'
       caxton send --file message.json
+      caxton send --acl message.acl
     """
     accepted = answer(node.send(message))
     if json_:

@@ -10,6 +10,7 @@ from caxton_core.messages import Draft
 from caxton_core.units import Duration
 from returns.result import Failure, Result, Success
 
+from caxton_server.rest import acl
 from caxton_server.rest.calls import MESSAGE_LIMIT, Answer, Body, Call, NoQuery, Reply
 from caxton_server.rest.problems import InvalidRequest, SenderNotAllowed
 from caxton_server.rest.queries import PageQuery, Text, open_cursor, seal_page
@@ -17,7 +18,7 @@ from caxton_server.rest.waits import until_stopped
 
 LIST = "messages"
 LONGEST_WAIT = Duration(300_000)
-BODY = Body(media={"application/json": Draft}, limit=MESSAGE_LIMIT)
+BODY = Body(media={"application/json": Draft, acl.MEDIA_TYPE: bytes}, limit=MESSAGE_LIMIT)
 
 
 class SendQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,15 +44,21 @@ _signed = msgspec.json.Decoder(_Signed).decode
 
 
 async def send(call: Call[SendQuery]) -> Reply:
-    """Send one ACL message; with `wait`, answer with the reply to it."""
-    if _is_signed(call.body):
-        return Failure(SenderNotAllowed(f"api@{call.node.platform}"))
+    """Send one ACL message, in JSON or in string form; with `wait`, answer with the reply to it."""
+    api, body = f"api@{call.node.platform}", call.body
+    if call.request.content_type == acl.MEDIA_TYPE:
+        translated = await acl.as_json(body, api)
+        if isinstance(translated, Failure):
+            return translated
+        body = translated.unwrap()
+    if _is_signed(body):
+        return Failure(SenderNotAllowed(api))
     if call.query.wait is None:
-        return (await call.node.send(call.body)).map(lambda view: Answer(view, status=202))
+        return (await call.node.send(body)).map(lambda view: Answer(view, status=202))
     seconds = parse_wait(call.query.wait)
     if isinstance(seconds, Failure):
         return seconds
-    asked = call.node.request(call.body, wait=seconds.unwrap())
+    asked = call.node.request(body, wait=seconds.unwrap())
     return (await until_stopped(call.edge, asked, "reply")).map(Answer)
 
 

@@ -164,3 +164,38 @@ def test_full_mailbox_says_when_to_try_again(client: Client, ask: Ask) -> None:
     assert (status, answer["code"]) == (503, "mailbox_full")
     assert headers["Retry-After"] == "1"
     client.remove_agent("small").unwrap()
+
+
+ACL = "application/fipa-acl"
+
+
+@pytest.mark.usefixtures("agents")
+def test_a_message_may_be_in_string_form(client: Client, ask: Ask) -> None:
+    """It is the JSON message that it stands for: sent, waited for, and once under its id."""
+    text = b"""(request :sender (agent-identifier :name api@caxton) :receiver (set (agent-identifier :name TALKER))
+        :content "{\\"ask\\": 1}" :X-caxton-json (content) :X-caxton-id "018f3a5e-0000-7000-8000-0000000000ac")"""
+    status, _, accepted = ask("POST", "/messages", body=text, Content_Type=ACL)
+    assert (status, accepted.get("detail")) == (202, None)
+    assert client.message(accepted["id"]).unwrap().message["content"] == {"ask": 1}
+    spaced = text.replace(b"\n", b" ")
+    assert ask("POST", "/messages", body=spaced, Content_Type=ACL)[::2] == (202, accepted)
+    status, _, exchange = ask("POST", "/messages?wait=5s", body=text, Content_Type=ACL)
+    assert (status, exchange["reply"]["content"]) == (200, {"said": "hi"})
+    other = text.replace(b": 1}", b": 2}")
+    assert ask("POST", "/messages", body=other, Content_Type=ACL)[0] == 409
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "code", "detail"),
+    [
+        (b"(request :protocol 7up)", 422, "invalid_message", "line 1, column 20 (byte 19)"),
+        (b"(inform :X-caxton-json (content))", 422, "invalid_message", "X-caxton-json names content"),
+        (b"(inform :sender (agent-identifier :name ann))", 400, "sender_not_allowed", "api@caxton"),
+        (b"(inform :receiver (set (agent-identifier :name nobody)))", 404, "agent_not_found", "nobody"),
+    ],
+)  # fmt: skip
+def test_a_bad_text_is_refused(ask: Ask, text: bytes, status: int, code: str, detail: str) -> None:
+    """422 says where, and the rules of JSON messages hold."""
+    got, _, problem = ask("POST", "/messages", body=text, Content_Type=ACL)
+    assert (got, problem["code"]) == (status, code)
+    assert detail in problem["detail"]
