@@ -1,4 +1,4 @@
-"""Run the commands of the README, then those of docs/protocols.md, as somebody would who pastes them one after the other.
+"""Run the commands of the README, then those of other pages, as somebody would who pastes them one after the other.
 
 All run in one copy of the tree. The block of the test command is left out: it is what runs this. Every other block marked
 `bash` of a page is run by one shell, in order, and must succeed; what a remark `shows:` names must be in their output.
@@ -20,7 +20,12 @@ import threading
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("README.md", "docs/protocols.md")
+PAGES = (
+    "README.md",
+    "docs/protocols.md",
+    "examples/market/README.md",
+    "examples/subscription/README.md",
+)
 BLOCK = re.compile(r"^```bash\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SHOWS = re.compile(r"^<!-- shows: (.*) -->$", re.MULTILINE)
 LONGEST = 900

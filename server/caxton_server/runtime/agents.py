@@ -33,7 +33,7 @@ from caxton_core.restarts import GiveUp, supervise
 from returns.result import Failure, Result, Success
 
 from caxton_server.runtime.cells import Cell
-from caxton_server.runtime.records import AgentRemoved, AgentSaved, VersionSaved
+from caxton_server.runtime.records import AgentRemoved, AgentSaved, Routed, VersionSaved
 from caxton_server.runtime.scheduler import DROPPED
 from caxton_server.runtime.steps import Step
 
@@ -105,6 +105,8 @@ class Agents:
             # What is answered to itself must not go into the mailbox that is being emptied.
             cell.enter(AgentState.STOPPED)
             self.performer.clear(cell, "undeliverable", f"{cell.address} was removed")
+        for sent in self.performer.ams.part(cell, f"{cell.address} was removed"):
+            self.kernel.journal.append(Routed(self.kernel.now, sent))
         self.performer.alarms.silence(cell)
         self.kernel.remove(cell)
         if not self.conversations.per_agent[cell.address]:

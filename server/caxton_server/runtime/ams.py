@@ -177,6 +177,24 @@ class Ams:
         sent = self.post(to, failure)
         return () if sent is None else (sent,)
 
+    def part(self, cell: Cell, detail: str) -> tuple[Sent, ...]:
+        """Close the legs of an agent that is gone for good, and tell their initiators."""
+        sent: list[Sent] = []
+        for conversation in self.conversations.taken_part_in(cell.address):
+            leg = conversation.legs[cell.address]
+            self.conversations.fail(conversation.id, cell.address, author=conversation.initiator)
+            initiator = self.kernel.find(conversation.initiator)
+            if initiator is None or initiator is cell:
+                continue
+            failure = self.message(
+                initiator, Performative.FAILURE, {"reason": "undeliverable", "detail": detail},
+                conversation_id=conversation.id, protocol=conversation.protocol,
+                in_reply_to=leg.asked_token or leg.asked_id,
+            )  # fmt: skip
+            told = self.post(initiator, failure)
+            sent += () if told is None else (told,)
+        return tuple(sent)
+
     def bounce(self, cell: Cell, delivery: Delivery, reason: str, detail: str) -> tuple[Sent, ...]:
         """Give up on a delivery: keep a dead letter, close its leg, and tell its sender."""
         message = delivery.message

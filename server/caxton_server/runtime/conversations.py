@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 from caxton_core.conversations import (
+    OUTCOMES,
     Admission,
     Conversation,
     Protocol,
@@ -258,6 +259,15 @@ class Conversations:
             if after is not before:
                 self.commit(after, before)
         return self.open.get(conversation_id)
+
+    def taken_part_in(self, address: str) -> list[Conversation]:
+        """Return the open conversations in which a participant's leg is open; looks at all there are."""
+        if not self.per_agent[address]:
+            return []
+        return [
+            conversation for conversation in self.open.values()
+            if address in conversation.legs and conversation.legs[address].state not in OUTCOMES
+        ]  # fmt: skip
 
     def without(self, conversation: Conversation, missed: Iterable[str]) -> Conversation:
         """Return a conversation in which the legs of those that a message could not reach have failed."""

@@ -180,3 +180,21 @@ async def test_failures_told_to_the_api_are_counted_like_any_other() -> None:
     bench.settle()
     assert [message["performative"] for message in heard] == ["failure"]
     assert bench.node.kernel.counters.delivered == {"inform": 1, "failure": 1}
+
+
+async def test_an_agent_that_is_removed_leaves_its_conversations() -> None:
+    """Its open legs fail and their initiator is told, once each; the next agent of that name has no part in them."""
+    bench = await Bench().start()
+    for name in ("one", "two"):
+        await bench.deploy(name)
+    heard = bench.heard("c")
+    bench.post(["one", "two"], "cfp", protocol="fipa-contract-net", conversation_id="c")
+    bench.settle()
+    (await bench.node.remove_agent("one")).unwrap()
+    bench.settle()
+    assert [message["content"]["detail"] for message in heard] == ["one@caxton was removed"]
+    assert await outcomes(bench) == {"one@caxton": "failed", "two@caxton": None}
+    again = await bench.again().start()
+    assert await outcomes(again) == {"one@caxton": "failed", "two@caxton": None}
+    (await again.node.remove_agent("two")).unwrap()
+    assert +again.node.conversations_.per_agent == {}
