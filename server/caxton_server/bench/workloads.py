@@ -129,7 +129,6 @@ async def contract_nets(bed: Bed, seconds: float) -> list[Result]:
 async def idle_agents(bed: Bed, seconds: float) -> list[Result]:
     """W5: the memory an agent takes that waits, and the time to create one."""
     del seconds
-    floor = await floors.memory_per_agent(IDLE_AGENTS)
     for number in range(50):
         await bed.deploy(f"warm-{number}", "idle", {})
     gc.collect()
@@ -144,13 +143,15 @@ async def idle_agents(bed: Bed, seconds: float) -> list[Result]:
     await _together(bed.send(f"idle-{number}", "inform", BODY) for number in range(IDLE_AGENTS))
     await bed.quiet()
     gc.collect()
+    used = (resident_bytes() - before) / 1024 / IDLE_AGENTS
     return [
         {
             "metric": "kib_per_agent",
             "value": (after - before) / 1024 / IDLE_AGENTS,
-            "floor": floor,
+            # Last, and of many: what it gives back would hide what agents take, and what a start leaves free hides a little.
+            "floor": await floors.memory_per_agent(10 * IDLE_AGENTS),
             "create_us": statistics.median(took),
-            "after_a_message_kib": (resident_bytes() - before) / 1024 / IDLE_AGENTS,
+            "after_a_message_kib": used,
         }
     ]
 
