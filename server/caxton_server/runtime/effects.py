@@ -303,15 +303,15 @@ class Performer:
     def hold(self, cell: Cell, delivery: Delivery) -> None:
         """Try a delivery again after a while; later ones of its sender and conversation wait behind it."""
         key = (delivery.message.sender, delivery.message.conversation_id)
-        cell.held[key] = [delivery]
+        held = cell.held[key] = [delivery]
         cell.mailbox.keep(delivery)
         wait = min(RETRY_FIRST_MS << (delivery.attempt - 2), RETRY_LONGEST_MS)
-        self.timers.at(self.kernel.now + wait, lambda _now: self.release(cell, key))
+        self.timers.at(self.kernel.now + wait, lambda _now: self.release(cell, key, held))
 
-    def release(self, cell: Cell, key: tuple[str, str]) -> None:
-        """Put held deliveries back at the head of the mailbox."""
-        held = cell.held.pop(key, None)
-        if held:
+    def release(self, cell: Cell, key: tuple[str, str], held: list[Delivery]) -> None:
+        """Put held deliveries back at the head of the mailbox, unless they have been given up and others are held."""
+        if cell.held.get(key) is held:
+            del cell.held[key]
             cell.mailbox.give_back(held)
             self.scheduler.wake(cell)
 

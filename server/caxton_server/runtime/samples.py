@@ -21,7 +21,9 @@ def take(kernel: Kernel, conversations: Conversations) -> NodeSample:
     counters = kernel.counters
     cells = kernel.cells.values()
     depths = [len(cell.mailbox) for cell in cells]
-    oldest = min((cell.mailbox.queue[0].time for cell in cells if cell.mailbox.queue), default=None)
+    waiting = [cell.mailbox.queue[0].time for cell in cells if cell.mailbox.queue]
+    waiting += [held[0].time for cell in cells if cell.held for held in cell.held.values()]
+    oldest = min(waiting, default=None)
     durations, counters.durations = counters.durations, {}
     delivery_times, counters.delivery_times = counters.delivery_times, []
     journal = kernel.journal
