@@ -120,7 +120,7 @@ class Ams:
         }
         message = self.message(
             cell, act, content, conversation_id=conversation_id,
-            in_reply_to=draft.reply_with or draft.id, protocol=undelivered.protocol,
+            in_reply_to=draft.reply_with or undelivered.id, protocol=undelivered.protocol,
         )  # fmt: skip
         sent = self.post(cell, message)
         return () if sent is None else (sent,)

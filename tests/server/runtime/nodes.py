@@ -31,10 +31,14 @@ from caxton_core.resources import Limits, Manifest
 from caxton_core.testing import FakeClock, SeededEntropy
 from caxton_plugins.protocols import (
     auctions,
+    brokering,
     contract_net,
     iterated_contract_net,
     negotiation,
+    propose,
+    query,
     request,
+    request_when,
     subscribe,
 )
 from caxton_plugins.storages.memory import MemoryStorage
@@ -48,6 +52,12 @@ from returns.result import Failure, Result, Success
 Message: TypeAlias = dict[str, Any]
 Steps: TypeAlias = Generator[None, None, Any]
 Act: TypeAlias = Callable[[Message, "Tools"], Any]
+
+
+PROTOCOLS = (
+    auctions, brokering, contract_net, iterated_contract_net, negotiation, propose, query, request, request_when,
+    subscribe,
+)  # fmt: skip
 
 
 class Tools:
@@ -228,9 +238,8 @@ class Bench:
         self.storage: Storage = storage or MemoryStorage()
         found = registry.load(
             more={
-                "scripts": ScriptPlugin(self.scripts), "request": request, "contract_net": contract_net,
-                "direct": direct, "auctions": auctions, "iterated": iterated_contract_net, "negotiation": negotiation,
-                "subscribe": subscribe,
+                "scripts": ScriptPlugin(self.scripts), "direct": direct,
+                **{plugin.__name__: plugin for plugin in PROTOCOLS},
             },
             group="",
         ).unwrap()  # fmt: skip
