@@ -75,7 +75,10 @@ class PlatformService(msgspec.Struct, frozen=True):
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """A message to the AMS or the DF; `address` is the full one of the asked, `sender` of who asks."""
+    """A message to the AMS or the DF; `address` is the full one of the asked, `sender` of who asks.
+
+    `answerable` says whether what it names in reply-to, if anything, can be given the answers.
+    """
 
     service: Literal["ams", "df"]
     address: str
@@ -86,6 +89,7 @@ class Ask(msgspec.Struct, frozen=True):
     protocol: str | None = None
     language: str | None = None
     ontology: str | None = None
+    answerable: bool = True
 
     @property
     def platform(self) -> str:
@@ -172,13 +176,15 @@ def decide(
 
 
 def _misunderstood(ask: Ask, subscribes: bool) -> Answer | None:
-    """Check act, protocol, language and ontology."""
+    """Check act, protocol, reply-to, language and ontology."""
     if ask.act is not Performative.REQUEST and not subscribes:
         return _not_understood(ask, Reason("unsupported-act", (str(ask.act),)))
     # A subscription without a protocol could never be cancelled (docs/conversations.md).
     protocols = ("fipa-subscribe",) if subscribes else ("fipa-request", None)
     if ask.protocol not in protocols:
         return _not_understood(ask, Reason("unsupported-value", ("protocol",)))
+    if not ask.answerable:
+        return _not_understood(ask, Reason("unsupported-value", ("reply-to",)))
     if ask.language is not None and ask.language.lower() not in LANGUAGES:
         return _not_understood(ask, Reason("unsupported-value", ("language",)))
     if ask.ontology is not None and ask.ontology.lower() != ONTOLOGY:

@@ -65,8 +65,8 @@ class Client(Transport):
         """Ask for the configuration in force."""
         return self.call("GET", _api("config"), dict[str, Any])
 
-    def directory(self, **query: str | None) -> Result[Page[ServiceView], ClientError]:
-        """Look up services by `type`, `name`, `protocol`."""
+    def directory(self, **query: str | int | None) -> Result[Page[ServiceView], ClientError]:
+        """Look up services by `type`, `name`, `protocol`, `limit`, `cursor`."""
         return self.call("GET", _api("directory"), Page[ServiceView], query=query)
 
     def events(

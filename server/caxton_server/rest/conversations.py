@@ -77,7 +77,7 @@ async def index_messages(call: Call[ConversationMessagesQuery]) -> Reply:
     """List the messages of one conversation, or follow them as server-sent events until it ends."""
     if call.query.follow:
         return await _follow(call)
-    position = open_cursor(messages.LIST, call.query.cursor)
+    position = open_cursor(messages.LIST, call.query.cursor, number=True)
     if isinstance(position, Failure):
         return position
     known = await call.node.conversation(call.ref)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import msgspec
-from caxton_core.views import Page
-from returns.result import Success
+from returns.result import Failure, Success
 
 from caxton_server.rest.calls import Answer, Call, Reply
-from caxton_server.rest.queries import Text
+from caxton_server.rest.queries import PageQuery, Text, open_cursor, seal_page
+
+LIST = "directory"
 
 
-class DirectoryQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class DirectoryQuery(PageQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which services are wanted: by type, by name, by a protocol they speak."""
 
     type: Text | None = None
@@ -21,5 +21,14 @@ class DirectoryQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 async def index(call: Call[DirectoryQuery]) -> Reply:
     """List the services agents offer."""
     query = call.query
-    found = call.node.directory(type=query.type, name=query.name, protocol=query.protocol)
-    return Success(Answer(Page(list(found))))
+    position = open_cursor(LIST, query.cursor)
+    if isinstance(position, Failure):
+        return position
+    page = call.node.directory(
+        type=query.type,
+        name=query.name,
+        protocol=query.protocol,
+        limit=query.limit,
+        cursor=position.unwrap(),
+    )
+    return Success(Answer(seal_page(LIST, page)))

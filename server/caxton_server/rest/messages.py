@@ -65,7 +65,7 @@ async def send(call: Call[SendQuery]) -> Reply:
 async def index(call: Call[MessagesQuery]) -> Reply:
     """List stored messages."""
     query = call.query
-    position = open_cursor(LIST, query.cursor)
+    position = open_cursor(LIST, query.cursor, number=True)
     if isinstance(position, Failure):
         return position
     found = await call.node.messages(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import difflib
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 Q = TypeVar("Q", bound=msgspec.Struct)
 T = TypeVar("T")
+
+_NUMBER = re.compile("[0-9]{1,18}")
 
 Limit = Annotated[int, msgspec.Meta(ge=1, le=1000, description="Entries in a page.")]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
@@ -73,8 +76,10 @@ def seal_cursor(kind: str, position: str | None) -> str | None:
     return base64.urlsafe_b64encode(f"{kind}\n{position}".encode()).decode().rstrip("=")
 
 
-def open_cursor(kind: str, cursor: str | None) -> Result[str | None, InvalidRequest]:
-    """Read the position back from a cursor of the list `kind`.
+def open_cursor(
+    kind: str, cursor: str | None, *, number: bool = False
+) -> Result[str | None, InvalidRequest]:
+    """Read the position back from a cursor of the list `kind`, which is a number if `number`.
 
     >>> open_cursor("agents", seal_cursor("agents", "17")).unwrap()
     '17'
@@ -87,7 +92,7 @@ def open_cursor(kind: str, cursor: str | None) -> Result[str | None, InvalidRequ
     except (binascii.Error, UnicodeDecodeError, ValueError):
         text = ""
     found, newline, position = text.partition("\n")
-    if found == kind and newline and position:
+    if found == kind and newline and position and (_NUMBER.fullmatch(position) or not number):
         return Success(position)
     wrong = FieldError("?cursor", "not a next_cursor of this list")
     return Failure(InvalidRequest("The query string is not valid.", (wrong,)))

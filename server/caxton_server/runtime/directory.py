@@ -34,9 +34,15 @@ from caxton_core.directory_terms import Term, show
 from caxton_core.messages import ANSWERED_NEVER, FipaMessage, Performative, decode, encode
 
 from caxton_server.runtime.ams import ASKS
-from caxton_server.runtime.directory_notices import WRITE, Notices
+from caxton_server.runtime.directory_notices import WRITE, Notices, split
 from caxton_server.runtime.directory_registry import Registry
-from caxton_server.runtime.directory_searches import Entry, Scan, ams_entry, room_for
+from caxton_server.runtime.directory_searches import (
+    ANSWER_BYTES,
+    Entry,
+    Scan,
+    ams_entry,
+    room_for,
+)
 from caxton_server.runtime.directory_subscriptions import Subscriptions
 from caxton_server.runtime.records import (
     Asked,
@@ -203,6 +209,10 @@ class Directory:
                 return None
         return self.kernel.find(message.sender)
 
+    def _addressee(self, waiting: Waiting, asker: Cell | PlatformAgent) -> Cell | PlatformAgent:
+        """Return who gets the answer: who asked, when it has named nobody else that can have it."""
+        return self.notices.addressee(asker, waiting.message.reply_to) or asker
+
     def _service(self, waiting: Waiting) -> PlatformAgent:
         return self.kernel.ams if waiting.service == "ams" else self.kernel.df
 
@@ -214,7 +224,8 @@ class Directory:
             self.notices.record(waiting.serial, (), ())
             return
         if message.performative is Performative.CANCEL:
-            said = self.notices.answer(service, asker, message, Performative.INFORM)
+            to = self._addressee(waiting, asker)
+            said = self.notices.answer(service, to, message, Performative.INFORM)
             self.notices.record(waiting.serial, (), said)
             return
         sender = asker.address
@@ -222,6 +233,7 @@ class Directory:
         ask = Ask(
             waiting.service, service.address, sender, message.performative, message.content, self.kernel.now,
             message.protocol, message.language, message.ontology,
+            self.notices.addressee(asker, message.reply_to) is not None,
         )  # fmt: skip
         decision = decide(
             ask, registered=self.entries.registered(sender) is not None,
@@ -241,8 +253,9 @@ class Directory:
 
     def _answer(self, waiting: Waiting, asker: Cell | PlatformAgent, answer: Answer) -> None:
         """Answer a message, and change what it changes: one record."""
+        to = self._addressee(waiting, asker)
         said = self.notices.answer(
-            self._service(waiting), asker, waiting.message, answer.act, answer.content
+            self._service(waiting), to, waiting.message, answer.act, answer.content
         )
         changes: tuple[DirectoryChange, ...] = ()
         if answer.change is not None:
@@ -274,48 +287,55 @@ class Directory:
         self, waiting: Waiting, asker: Cell | PlatformAgent, what: Search | Subscribe,
         candidates: Sequence[Entry] | None, echoed: Term, most: int,
     ) -> None:  # fmt: skip
-        room = room_for(asker, len(show(echoed)))
+        # What is told to a subscriber may take several messages.
+        room = ANSWER_BYTES
+        if isinstance(what, Search):
+            room = room_for(self._addressee(waiting, asker), len(show(echoed)))
         scan = Scan(self.entries, what.template, candidates, most=most, room=room)
         self.running = Running(waiting, scan, what)
 
     def _found(self, running: Running) -> None:
         """Answer a search, or begin a subscription with what was found."""
-        waiting, what = running.waiting, running.what
+        waiting, what, scan = running.waiting, running.what, running.scan
         asker = self._asker(waiting)
-        changes: tuple[DirectoryChange, ...] = ()
-        said: tuple[Sent, ...] = ()
-        if isinstance(what, Search):
-            if asker is not None:
-                found = set_text(list(running.scan.found.values()))
-                said = self.notices.answer(
-                    self._service(waiting), asker, waiting.message, Performative.INFORM,
-                    result_content(what.action, found),
-                )  # fmt: skip
+        if isinstance(what, Subscribe):
+            scan.finish(self.kernel.now)
+        if asker is None:
+            self.notices.record(waiting.serial, (), ())
+        elif scan.cut:
+            expression = what.action if isinstance(what, Search) else what.expression
+            detail = f"{len(scan.found)} of what was found fit in an answer: ask for less, or for so many"
+            self._answer(waiting, asker, failed(expression, internal_error(detail)))
+        elif isinstance(what, Search):
+            found = result_content(what.action, set_text(list(scan.found.values())))
+            self._answer(waiting, asker, Answer(Performative.INFORM, found))
         else:
-            running.scan.finish(self.kernel.now)
-            if asker is not None:
-                said, changes = self._begin(running, what, asker)
-            self.subscriptions.start(starting=False)
-        self.notices.record(waiting.serial, changes, said)
+            self.notices.record(waiting.serial, *self._begin(running, what, asker))
+        self.subscriptions.start(starting=False)
 
     def _begin(
         self, running: Running, what: Subscribe, asker: Cell | PlatformAgent
-    ) -> tuple[tuple[Sent, ...], tuple[DirectoryChange, ...]]:
-        """Agree to a subscription and tell what there is now."""
+    ) -> tuple[tuple[DirectoryChange, ...], tuple[Sent, ...]]:
+        """Agree to a subscription and tell what there is now; return what changes, and what was said."""
         message, df = running.waiting.message, self.kernel.df
-        found = equal_content(what.expression, set_text(list(running.scan.found.values())))
-        said = self.notices.answer(df, asker, message, Performative.AGREE)
-        said += self.notices.answer(df, asker, message, Performative.INFORM, found)
-        if len(said) < 2 or self._asker(running.waiting) is None:
+        to = self._addressee(running.waiting, asker)
+        found = list(running.scan.found.values())
+        parts = split(found, room_for(to, len(show(what.expression)))) or [[]]
+        said = self.notices.answer(df, to, message, Performative.AGREE)
+        for texts in parts:
+            told = equal_content(what.expression, set_text(texts))
+            said += self.notices.answer(df, to, message, Performative.INFORM, told)
+        if len(said) <= len(parts) or self._asker(running.waiting) is None:
             self.notices.end(message.conversation_id, asker.address)
-            return said, ()
+            return (), said
         subscribed = Subscribed(
             message.conversation_id, asker.address, message.reply_with or message.id, show(what.expression),
             what.template, running.scan.number, message.language, message.traceparent,
+            None if to is asker else to.address,
         )  # fmt: skip
         self.subscriptions.add(subscribed)
         self.notices.watch(message.conversation_id)
-        return said, (subscribed,)
+        return (subscribed,), said
 
     # Recovery
 

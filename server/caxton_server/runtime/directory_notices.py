@@ -15,8 +15,10 @@ from caxton_core.conversations import OUTCOMES, Conversation
 from caxton_core.directory import ONTOLOGY, set_text
 from caxton_core.messages import FipaMessage, Performative
 
+from caxton_server.runtime.cells import Cell
 from caxton_server.runtime.directory_searches import room_for
 from caxton_server.runtime.directory_subscriptions import News, Subscriptions
+from caxton_server.runtime.kernel import PlatformAgent
 from caxton_server.runtime.records import (
     DirectoryChange,
     Sent,
@@ -29,9 +31,8 @@ from caxton_server.runtime.records import (
 
 if TYPE_CHECKING:
     from caxton_server.runtime.ams import Ams
-    from caxton_server.runtime.cells import Cell
     from caxton_server.runtime.conversations import Conversations
-    from caxton_server.runtime.kernel import Kernel, PlatformAgent
+    from caxton_server.runtime.kernel import Kernel
 
 WRITE: Final = 25
 """What it takes to say something, in units of about two microseconds."""
@@ -56,6 +57,21 @@ class Notices:
     ) -> None:
         """Append the record of one step."""
         self.kernel.journal.append(Served(self.kernel.now, asked, changes, sent))
+
+    def addressee(
+        self, asker: Cell | PlatformAgent, reply_to: str | list[str] | None
+    ) -> Cell | PlatformAgent | None:
+        """Return who gets the answers to an agent: who it names in reply-to, as far as it may address it; None is nobody.
+
+        One at most: an answer must not become many.
+        """
+        if not reply_to:
+            return asker
+        names = [reply_to] if isinstance(reply_to, str) else reply_to
+        to = self.kernel.find(names[0]) if len(names) == 1 else None
+        if type(to) is Cell and type(asker) is Cell and to is not asker:
+            return to if asker.may_address(to, None) else None
+        return to
 
     def answer(
         self, service: PlatformAgent, to: Cell | PlatformAgent, asked: FipaMessage, act: Performative,
@@ -103,12 +119,13 @@ class Notices:
     def _inform(self, news: News) -> int:
         """Tell one subscriber, in as many messages as it takes; who can't be told is no subscriber any more."""
         saved, kernel = news.subscription.saved, self.kernel
-        to = kernel.find(saved.subscriber)
+        asker = kernel.find(saved.subscriber)
+        to = None if asker is None else self.addressee(asker, saved.reply_to)
         if to is None:
             self.end(saved.conversation, saved.subscriber)
             return 0
         sent: tuple[Sent, ...] = ()
-        for texts in _split(news.texts, room_for(to, len(saved.expression))):
+        for texts in split(news.texts, room_for(to, len(saved.expression))):
             said = self._say(
                 kernel.df, to, Performative.INFORM, f"((= {saved.expression} {set_text(texts)}))",
                 saved.conversation, "fipa-subscribe", saved.token, saved.language, saved.traceparent,
@@ -178,7 +195,7 @@ class Notices:
                 self._moved(conversation)
 
 
-def _split(texts: list[str], room: int) -> list[list[str]]:
+def split(texts: list[str], room: int) -> list[list[str]]:
     """Divide terms among messages that their receiver can take; one that is too large goes alone."""
     parts: list[list[str]] = []
     left = -1

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from caxton_core.directory import Change, Deregistered, Registered
-from caxton_core.views import ServiceView
+from caxton_core.views import Page, ServiceView
 
 from caxton_server.runtime.directory_entries import Entries
 from caxton_server.runtime.records import AgentSaved, Served
@@ -88,17 +88,27 @@ class Registry:
         return shape is not None and self.entries.valid(shape, self.kernel.now)
 
     def services(
-        self, *, type: str | None, name: str | None, protocol: str | None
-    ) -> list[ServiceView]:
-        """List the services that match, by agent."""
+        self, *, type: str | None, name: str | None, protocol: str | None, limit: int, cursor: str | None
+    ) -> Page[ServiceView]:  # fmt: skip
+        """Return a page of the services that match, by agent; the cursor is an agent and how many of its services are known."""
         entries = self.entries
+        after, _, known = (cursor or "").partition(" ")
         addresses = entries.shown if type is None else entries.offerers(type)
-        return [
-            ServiceView(address, service.type, service.name, list(service.protocols))
-            for address in sorted(addresses)
-            if self.offers(address)
-            for service in entries.shown[address].agent.services
-            if (type is None or service.type == type)
-            and (name is None or service.name == name)
-            and (protocol is None or protocol in service.protocols)
-        ]
+        items: list[ServiceView] = []
+        for address in sorted(address for address in addresses if address >= after):
+            if not self.offers(address):
+                continue
+            services = [
+                service for service in entries.shown[address].agent.services
+                if (type is None or service.type == type)
+                and (name is None or service.name == name)
+                and (protocol is None or protocol in service.protocols)
+            ]  # fmt: skip
+            skipped = int(known) if address == after and known.isdecimal() else 0
+            for number, service in enumerate(services[skipped:], start=skipped):
+                if len(items) == limit:
+                    return Page(items, f"{address} {number}")
+                items.append(
+                    ServiceView(address, service.type, service.name, list(service.protocols))
+                )
+        return Page(items)

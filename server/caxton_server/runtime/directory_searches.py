@@ -2,7 +2,7 @@
 
 Rules:
 - A search sees the registry as it was when the search began; a subscription's first search also what changed meanwhile.
-- An answer holds what its receiver can take: what no longer fits is left out.
+- What is found has to fit in an answer that its receiver can take; `cut` says that it does not.
 """
 
 from __future__ import annotations
@@ -82,6 +82,7 @@ class Scan:
         self._later: dict[str, Shape | None] = {}
         self.found: dict[str, str] = {}
         self.full = most == 0
+        self.cut = False
 
     def look(self, units: int, now: int) -> int:
         """Look at entries until so much work is done; return how much was."""
@@ -111,7 +112,7 @@ class Scan:
     def _add(self, name: str, text: str) -> None:
         size = len(msgspec.json.encode(text))
         if size > self.room:
-            self.full = True
+            self.full = self.cut = True
             return
         self.room -= size
         self.found[name] = text

@@ -332,8 +332,11 @@ class Node(Runtime):
         )
 
     def directory(
-        self, *, type: str | None = None, name: str | None = None, protocol: str | None = None
-    ) -> list[ServiceView]:
+        self, *, type: str | None = None, name: str | None = None, protocol: str | None = None,
+        limit: int = 100, cursor: str | None = None,
+    ) -> Page[ServiceView]:  # fmt: skip
         """List the services that agents offer, by agent."""
         self.kernel.tick()
-        return self.directory_.registry.services(type=type, name=name, protocol=protocol)
+        return self.directory_.registry.services(
+            type=type, name=name, protocol=protocol, limit=limit, cursor=cursor
+        )

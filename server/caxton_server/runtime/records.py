@@ -152,7 +152,10 @@ class Asked(msgspec.Struct, frozen=True, array_like=True, tag="asked", gc=False)
 
 
 class Subscribed(msgspec.Struct, frozen=True, array_like=True, tag="subscribed", gc=False):
-    """An agent is told of changes in the DF from the one behind `number` on; `token` is what it wants quoted."""
+    """An agent is told of changes in the DF from the one behind `number` on; `token` is what it wants quoted.
+
+    `reply_to` is who is told in its place, if it has named somebody.
+    """
 
     conversation: str
     subscriber: str
@@ -162,6 +165,7 @@ class Subscribed(msgspec.Struct, frozen=True, array_like=True, tag="subscribed",
     number: int
     language: str | None = None
     traceparent: str | None = None
+    reply_to: str | None = None
 
 
 class Unsubscribed(msgspec.Struct, frozen=True, array_like=True, tag="unsubscribed", gc=False):

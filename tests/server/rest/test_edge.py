@@ -74,6 +74,8 @@ async def test_wrong_method_names_the_right_ones(http: Http) -> None:
         ("/api/v1/agents?limit=ten", "limit", ""),
         ("/api/v1/agents?cursor=garbage", "cursor", ""),
         ("/api/v1/agents?cursor=%00", "cursor", ""),
+        ("/api/v1/messages?cursor=bWVzc2FnZXMKeA", "cursor", ""),
+        ("/api/v1/messages?cursor=bWVzc2FnZXMKMTExMTExMTExMTExMTExMTExMTEx", "cursor", ""),
         ("/api/v1/agents?limit=1&limit=2", "limit", ""),
         ("/api/v1/agents/x?verbose=1", "verbose", ""),
         ("/api/v1/messages?conversation=1", "conversation", "conversation_id"),

@@ -47,16 +47,16 @@ async def test_registrations_last_until_they_are_taken_back() -> None:
     assert tell(action("deregister", described("ann"))).endswith("(not-registered))")
     done = tell(action("register", described("ann", "new")))
     assert done.startswith("((done (action")
-    assert [view.type for view in bench.node.directory()] == ["new"]
+    assert [view.type for view in bench.node.directory().items] == ["new"]
     assert tell(action("register", described("ann", "new"))).endswith("(already-registered))")
     again = await bench.again().start()
-    assert [view.type for view in again.node.directory()] == ["new"]
+    assert [view.type for view in again.node.directory().items] == ["new"]
     bench = again
     script.seen.clear()
     tell(action("modify", described("Ann", "newer")))
-    assert [view.type for view in bench.node.directory()] == ["newer"]
+    assert [view.type for view in bench.node.directory().items] == ["newer"]
     tell(action("deregister", described("ann@caxton")))
-    assert [view.type for view in bench.node.directory()] == ["old"]
+    assert [view.type for view in bench.node.directory().items] == ["old"]
     assert tell(action("register", described("ben", "x"))).endswith("(unauthorised))")
 
 
@@ -68,18 +68,18 @@ async def test_an_agent_that_takes_no_messages_is_not_shown() -> None:
     content = action("register", described("ann", "pricing"))
     bench.post("ann", content={"performative": "request", "receiver": "df", "content": content})
     bench.settle()
-    assert len(bench.node.directory(type="pricing")) == 1
+    assert len(bench.node.directory(type="pricing").items) == 1
     await control(bench, "stop", "ann")
-    assert bench.node.directory() == []
+    assert bench.node.directory().items == []
     bench = await bench.again().start()
-    assert bench.node.directory() == []
+    assert bench.node.directory().items == []
     await control(bench, "start", "ann")
-    assert len(bench.node.directory()) == 1
+    assert len(bench.node.directory().items) == 1
     await bench.node.remove_agent("ann")
-    assert bench.node.directory() == []
+    assert bench.node.directory().items == []
     await bench.deploy("ann", script, module="other")
-    assert bench.node.directory() == []
-    assert (await rebuilt(bench)).node.directory() == []
+    assert bench.node.directory().items == []
+    assert (await rebuilt(bench)).node.directory().items == []
 
 
 async def test_a_lease_ends() -> None:
@@ -88,14 +88,14 @@ async def test_a_lease_ends() -> None:
     leased = described("api", "x", lease_time="+00000000T000010000")
     answer = ask(bench, action("register", leased))
     assert ":lease-time 2" in answer["content"]
-    assert len(bench.node.directory()) == 1
+    assert len(bench.node.directory().items) == 1
     down = bench.again()
     bench.advance(9)
-    assert len(bench.node.directory()) == 1
+    assert len(bench.node.directory().items) == 1
     bench.advance(1.001)
-    assert bench.node.directory() == []
+    assert bench.node.directory().items == []
     await down.start()
-    assert down.node.directory() == []
+    assert down.node.directory().items == []
     assert ask(down, action("register", leased))["performative"] == "inform"
 
 
@@ -154,11 +154,11 @@ async def test_what_was_asked_before_a_kill_is_answered_after_it() -> None:
     again = await bench.again().start()
     again.settle()
     assert [message["performative"] for message in script.seen] == ["inform", "inform"]
-    assert len(again.node.directory(type="pricing")) == 1
+    assert len(again.node.directory(type="pricing").items) == 1
     script.seen.clear()
     third = await again.again().start()
     assert script.seen == []
-    assert len(third.node.directory(type="pricing")) == 1
+    assert len(third.node.directory(type="pricing").items) == 1
 
 
 async def test_a_question_whose_conversation_is_over_changes_nothing() -> None:
@@ -168,7 +168,7 @@ async def test_a_question_whose_conversation_is_over_changes_nothing() -> None:
     bench.post("df", "request", content=register, protocol="fipa-request", reply_by="+0.001s")
     bench.clock.advance(1)
     bench.settle()
-    assert bench.node.directory() == []
+    assert bench.node.directory().items == []
 
 
 async def test_nobody_holds_the_thread_with_searches() -> None:
