@@ -19,6 +19,8 @@ from tests.e2e.nodes import Node, tell, until
 from tests.e2e.wat import ASKED, guest, telling, text
 from tests.server.cli.servers import Served
 
+pytestmark = pytest.mark.once
+
 KILLS = 20
 LARGE = {"state": "64MiB", "mailbox": 10_000}
 

@@ -14,7 +14,7 @@ from tests.e2e.nodes import Node
 from tests.e2e.wat import echo
 from tests.server.cli.servers import run
 
-pytestmark = pytest.mark.usefixtures("installed")
+pytestmark = [pytest.mark.usefixtures("installed"), pytest.mark.once]
 
 
 def refused(*line: str, words: tuple[str, ...], **environ: str) -> str:

@@ -8,6 +8,8 @@ import pytest
 
 from tests.examples.compilers import AGENTS, BUILD, need
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize("name", list(BUILD.GUESTS))
 def test_rebuilding_gives_the_same_bytes(name: str, tmp_path: Path) -> None:

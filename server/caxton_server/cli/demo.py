@@ -70,8 +70,7 @@ def demo(ctx: click.Context, file: str, data: Path | None, keep: bool, as_json: 
             raise Stopped(Exit(getattr(error, "exit_code", Exit.FAILURE)), str(error))
         _show(found.unwrap(), as_json=as_json)
         if keep:
-            click.echo(f"The node stays at {url} until Ctrl-C.", err=True)
-            _wait_for_signal()
+            _wait_for_signal(f"The node stays at {url} until Ctrl-C.")
     ctx.exit(Exit.OK)
 
 
@@ -198,14 +197,16 @@ def _show(outcome: Outcome, *, as_json: bool) -> None:
     )
 
 
-def _wait_for_signal() -> None:
-    """Wait for Ctrl-C or SIGTERM; both are an orderly end."""
+def _wait_for_signal(invitation: str) -> None:
+    """Wait for Ctrl-C or SIGTERM, of which `invitation` tells; both are an orderly end."""
     stop = threading.Event()
     previous = [
         (number, signal.signal(number, lambda *_: stop.set()))
         for number in (signal.SIGINT, signal.SIGTERM)
     ]
     try:
+        # Not before: who reads it may send the signal at once.
+        click.echo(invitation, err=True)
         while not stop.wait(3600):
             pass
     finally:

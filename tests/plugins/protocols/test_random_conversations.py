@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from random import Random
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -15,6 +16,8 @@ from hypothesis.stateful import (
 )
 
 from tests.plugins.protocols.games import PROTOCOLS, Game, play
+
+pytestmark = pytest.mark.once
 
 RANDOM = st.randoms(use_true_random=False)
 

@@ -9,6 +9,8 @@ import pytest
 from caxton_server.cli import main
 from caxton_server.cli.bench import WORKLOADS
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),

@@ -6,6 +6,8 @@ import pytest
 
 from tests.server.runtime.worlds import play
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize("seed", range(6))
 async def test_no_message_is_lost_or_handled_twice(seed: int) -> None:
