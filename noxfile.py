@@ -20,8 +20,23 @@ nox.options.download_python = "never"
 
 HERE = Path(__file__).parent
 PYTHONS = ["3.11", "3.12", "3.13"]
-TYPED = ["core", "plugins", "server", "tests", "bench", "docs", "examples/agents", "noxfile.py"]
-DOCUMENTED = ["core/caxton_core", "plugins/caxton_plugins", "server/caxton_server"]
+TYPED = [
+    "core",
+    "plugins",
+    "server",
+    "sdk",
+    "tests",
+    "bench",
+    "docs",
+    "examples/agents",
+    "noxfile.py",
+]
+DOCUMENTED = [
+    "core/caxton_core",
+    "plugins/caxton_plugins",
+    "server/caxton_server",
+    "sdk/caxton_sdk",
+]
 # Modules are compiled in child processes with CPU limits of their own; two workers keep two cores busy.
 PYTEST = ["pytest", "-n", "2", "--dist", "worksteal"]
 
