@@ -67,6 +67,15 @@ class AgentFailed(msgspec.Struct, frozen=True, tag="agent.failed"):
     detail: str
 
 
+class AgentLimited(msgspec.Struct, frozen=True, tag="agent.limited"):
+    """An agent reached a limit, so many times since this was last said."""
+
+    agent: str
+    limit: str
+    detail: str
+    times: int
+
+
 class AgentRemoved(msgspec.Struct, frozen=True, tag="agent.removed"):
     """An agent is gone; its handle is never used again."""
 
@@ -133,7 +142,7 @@ class MessageDeadLettered(msgspec.Struct, frozen=True, tag="message.dead_lettere
 
 Event: TypeAlias = (
     AgentDeployed | AgentStarted | AgentDraining | AgentSuspended | AgentResumed | AgentStopped | AgentRestarted
-    | AgentFailed | AgentRemoved | ConversationStarted | ConversationAwarded | ConversationEnded | DeploymentStarted
+    | AgentFailed | AgentLimited | AgentRemoved | ConversationStarted | ConversationAwarded | ConversationEnded | DeploymentStarted
     | DeploymentChanged | MessageRejected | MessageDeadLettered
 )  # fmt: skip
 

@@ -50,10 +50,14 @@ SUSPENDED = Suspended.SUSPENDED
 
 
 class Fault(msgspec.Struct, frozen=True, tag=True):
-    """Why a guest's call failed: `reason` is a word of docs/guests.md, `detail` one sentence."""
+    """Why a guest's call failed: `reason` is a word of docs/guests.md, `detail` one sentence.
+
+    `limit` names a limit that had part in it, where the reason does not.
+    """
 
     reason: str
     detail: str
+    limit: str = ""
 
 
 Outcome: TypeAlias = bytes | None | Suspended | Fault

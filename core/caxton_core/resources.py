@@ -44,6 +44,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mailbox: int = 1000
     fan_out: int = 100
     conversations: int = 1000
+    messages_per_s: int = 100_000
+    log_per_s: ByteSize = ByteSize(1 << 20)
 
 
 class RestartPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -253,7 +255,7 @@ class _Reader:
 
     def limits(self, value: object, path: str, limits: Limits) -> Limits:
         given = self.keys(value, path, Limits.__struct_fields__)
-        sizes = ("memory", "message_size", "state")
+        sizes = ("memory", "message_size", "state", "log_per_s")
         return msgspec.structs.replace(
             limits,
             **{

@@ -119,6 +119,7 @@ class StatsView(msgspec.Struct, frozen=True):
     state_bytes: int
     timers: int
     log_bytes_dropped: int
+    limits_reached: dict[str, int]
 
 
 class LogLine(msgspec.Struct, frozen=True):

@@ -33,6 +33,7 @@ from caxton_core.restarts import GiveUp, supervise
 from returns.result import Failure, Result, Success
 
 from caxton_server.runtime.cells import Cell
+from caxton_server.runtime.limits import reach_by_fault
 from caxton_server.runtime.records import AgentRemoved, AgentSaved, Routed, VersionSaved
 from caxton_server.runtime.scheduler import DROPPED
 from caxton_server.runtime.steps import Step
@@ -130,7 +131,9 @@ class Agents:
             case Success(guest):
                 cell.guest = guest
             case Failure(LimitExceeded() as error):
-                done(Fault("memory", str(error)))
+                fault = Fault("memory", str(error))
+                reach_by_fault(self.kernel, cell, fault)
+                done(fault)
                 return
             case Failure(error):
                 done(Fault("invalid-module", str(error)))

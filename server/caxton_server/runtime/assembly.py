@@ -189,7 +189,7 @@ class Runtime:
             kernel, self.router, self.conversations_, self.performer, self.messages_
         )
         self.event_log = EventLog(kernel, self.storage)
-        self.conversations_.publish = self.event_log.publish
+        self.kernel.publish = self.conversations_.publish = self.event_log.publish
         journal.on_commit.append(self.event_log.release)
         self.loop = Loop(kernel, self.scheduler, timers, clear_mark=self._clear_mark)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from caxton_core.ports import Fault, Guest
     from caxton_core.restarts import History
 
+    from caxton_server.runtime.limits import Reached
     from caxton_server.runtime.steps import Step
 
 
@@ -34,10 +35,10 @@ class Cell:
     __slots__ = (
         "_allowed", "address", "alarms", "answer", "awake", "calling", "codec", "conversation_limit", "created", "data", "data_size",
         "deliveries", "deployment", "detail", "fan_out", "faults", "fuel", "guest", "handle", "held", "history",
-        "log_bytes_dropped", "logs", "mailbox", "manifest", "message_size", "messages_in", "messages_out", "module",
+        "log_bytes_dropped", "log_rate", "log_until", "log_used", "logs", "mailbox", "manifest", "message_size", "messages_in", "messages_out", "module",
         "name",
         "next_timer",
-        "open", "parked", "queued", "restarts", "revision", "sandbox", "send_all", "started", "state",
+        "open", "parked", "queued", "rate", "rate_until", "rate_used", "reached", "restarts", "revision", "sandbox", "send_all", "started", "state",
         "state_quota", "step", "stopping", "timers", "versions",
     )  # fmt: skip
 
@@ -64,6 +65,9 @@ class Cell:
         self.alarms: dict[int, int] = {}
         self.data_size = self.log_bytes_dropped = self.faults = self.fuel = 0
         self.messages_in = self.messages_out = self.restarts = self.revision = 0
+        self.reached: dict[str, Reached] = {}
+        # What was sent and logged in the second that ends then
+        self.rate_until = self.rate_used = self.log_until = self.log_used = 0
         self.adopt(saved)
 
     def adopt(self, saved: AgentSaved) -> None:
@@ -77,6 +81,7 @@ class Cell:
         self.message_size: int = limits.message_size
         self.fan_out, self.conversation_limit = limits.fan_out, limits.conversations
         self.state_quota: int = limits.state
+        self.rate, self.log_rate = limits.messages_per_s, int(limits.log_per_s)
         self.deliveries = saved.manifest.deliveries
         self.send_all = "*" in saved.manifest.send_to
         self._allowed: dict[str, bool] = {}

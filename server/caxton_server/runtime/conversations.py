@@ -128,6 +128,7 @@ class Conversations:
                     OVER_RATE,
                     "rate_limited",
                     f"{author.address} has {author.conversation_limit} open conversations",
+                    over="conversations",
                 )
             lifetime = self.lifetimes.get(conversation_id, self.ttl_ms)
             verdict = open_conversation(

@@ -19,6 +19,7 @@ from caxton_core.ports import Fault
 from caxton_server.runtime import records
 from caxton_server.runtime.alarms import Alarms
 from caxton_server.runtime.kernel import PlatformAgent
+from caxton_server.runtime.limits import reach_by_fault, reach_by_refusal
 from caxton_server.runtime.mailboxes import Delivery
 from caxton_server.runtime.records import Sent
 from caxton_server.runtime.router import NOT_A_MESSAGE, Planned, Refused
@@ -242,6 +243,8 @@ class Performer:
             self.directory.receive(agent, message, number, wires[agent.codec])
         for why in planned.missed:
             author, detail = planned.author or kernel.api, f"{why.reason}: {why.detail}"
+            if why.over:
+                reach_by_refusal(kernel, author, why)
             self.missed.append(
                 records.Missed(now, why.receiver, message.conversation_id, message.id, detail)
             )
@@ -274,6 +277,7 @@ class Performer:
         step, kernel = cell.step, self.kernel
         delivery = step.delivery
         cell.faults += 1
+        reach_by_fault(kernel, cell, fault)
         if fault.reason == "trap":
             kernel.count_trap(fault.detail)
         if delivery is None:

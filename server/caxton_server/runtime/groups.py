@@ -85,7 +85,12 @@ class Groups:
                 continue
             found.append(agent)
             if len(found) > most:
-                return Refused(OVER_RATE, "rate_limited", f"{name} stands for over {most} agents")
+                return Refused(
+                    OVER_RATE,
+                    "rate_limited",
+                    f"{name} stands for over {most} agents",
+                    over="fan_out",
+                )
         return tuple(found) if found else _nobody(author, name, forbidden=forbidden)
 
     def _one(

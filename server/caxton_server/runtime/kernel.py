@@ -15,7 +15,10 @@ from caxton_core.ids import UuidSource
 from caxton_core.messages import FipaMessage, Performative, format_time
 from caxton_core.nesting import Codec
 
+from caxton_server.runtime.limits import reach_by_refusal
+
 if TYPE_CHECKING:
+    from caxton_core.events import Event
     from caxton_core.ports import Clock, Entropy
 
     from caxton_server.runtime.cells import Cell
@@ -70,6 +73,7 @@ class Counters:
         self.failed: Counter[str] = Counter()
         self.dead_letters: Counter[str] = Counter()
         self.traps: Counter[str] = Counter()
+        self.limits: Counter[str] = Counter()
         self.restarts: Counter[str] = Counter()
         self.agent_events: Counter[str] = Counter()
         self.conversations_closed: Counter[tuple[str, str]] = Counter()
@@ -100,6 +104,7 @@ class Kernel:
         for agent in (self.ams, self.df, self.api):
             self.directory[agent.name] = self.directory[agent.address] = agent
         self.listeners: dict[str, list[Callable[[FipaMessage], None]]] = {}
+        self.publish: Callable[[Event], None] = lambda _event: None
         self.tick()
 
     def tick(self) -> int:
@@ -142,6 +147,8 @@ class Kernel:
         counters = self.counters
         counters.rejections[why.reason] += 1
         counters.refused[act] += 1
+        if why.over:
+            reach_by_refusal(self, author, why)
         if why.admission and type(author) is not PlatformAgent:
             author.logs.write(
                 self.now, WARN, f"{act} not admitted: {why.reason}: {why.detail}".encode()

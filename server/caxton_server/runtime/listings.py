@@ -64,6 +64,7 @@ def stats_view(cell: Cell, fuel_per_ms: int) -> StatsView:
         messages_in=cell.messages_in, messages_out=cell.messages_out, faults=cell.faults, restarts=cell.restarts,
         queue=len(cell.mailbox), queue_bytes=cell.mailbox.bytes + cell.mailbox.platform_bytes,
         state_bytes=cell.data_size, timers=len(cell.timers), log_bytes_dropped=cell.log_bytes_dropped,
+        limits_reached={limit: reached.times for limit, reached in sorted(cell.reached.items())},
     )  # fmt: skip
 
 

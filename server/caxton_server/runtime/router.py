@@ -35,7 +35,10 @@ if TYPE_CHECKING:
 
 
 class Refused(msgspec.Struct, frozen=True, gc=False):
-    """Why a message may not be sent; `reason` is a code of docs/rest.md or of docs/conversations.md."""
+    """Why a message may not be sent; `reason` is a code of docs/rest.md or of docs/conversations.md.
+
+    `over` names the limit that was reached: the receiver's that is named, else the author's.
+    """
 
     result: int
     reason: str
@@ -44,6 +47,7 @@ class Refused(msgspec.Struct, frozen=True, gc=False):
     admission: bool = False
     size: int = 0
     limit: int = 0
+    over: str = ""
 
 
 class Planned(msgspec.Struct, frozen=True, gc=False):
@@ -344,8 +348,10 @@ class Router:
                     TOO_LARGE,
                     "payload_too_large",
                     detail,
+                    target.address,
                     size=len(wire),
                     limit=target.message_size,
+                    over="message_size",
                 )
             if (planned or not target.mailbox.has_room(size)) and not self._fits(
                 target, size, step
@@ -355,6 +361,7 @@ class Router:
                     "mailbox_full",
                     f"the mailbox of {target.address} is full",
                     target.address,
+                    over="mailbox",
                 )
                 if several:
                     missed += (refused,)
@@ -364,7 +371,10 @@ class Router:
         sent = 0 if step is None or answers is not None else step.fan_out
         if step is not None and sent + len(targets) > step.cell.fan_out:
             return Refused(
-                OVER_RATE, "rate_limited", f"more than {step.cell.fan_out} messages in one step"
+                OVER_RATE,
+                "rate_limited",
+                f"more than {step.cell.fan_out} messages in one step",
+                over="fan_out",
             )
         if missed:
             names = {refused.receiver for refused in missed}

@@ -42,6 +42,7 @@ def take(kernel: Kernel, conversations: Conversations) -> NodeSample:
         conversations_closed=dict(counters.conversations_closed),
         dead_letters=dict(counters.dead_letters),
         traps=dict(counters.traps),
+        limits=dict(counters.limits),
         fuel=counters.fuel + sum(cell.guest.fuel_used for cell in cells if cell.guest is not None),
         deployments=dict(counters.deployments),
         weights={"stable": 1.0, "canary": 0.0, "shadow": 0.0},

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from caxton_core.errors import InvalidMessage
 from caxton_core.messages import FipaMessage, parse_draft
 
+from caxton_server.runtime.limits import reach
 from caxton_server.runtime.records import TimerSet
 from caxton_server.runtime.router import Refused
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from caxton_server.runtime.mailboxes import Delivery
     from caxton_server.runtime.router import Planned, Router
 
-NOT_A_MESSAGE, TOO_LARGE = -1, -6
+NOT_A_MESSAGE, TOO_LARGE, OVER_RATE = -1, -6, -7
 TIMERS_PENDING, TIMER_BYTES, TIMERS_PER_STEP, LOG_PER_STEP = 1_000, 4_096, 100, 65_536
 STATE_KEY_BYTES = 1_024
 MAX_DELAY_MS = 10 * 366 * 86_400_000
@@ -89,29 +90,46 @@ class Step:
     def send(self, data: bytes) -> int:
         """Judge and queue a message; see `ports.Host`."""
         self.dirty = True
-        if len(data) > self.cell.message_size:
+        cell = self.cell
+        if len(data) > cell.message_size:
+            detail = f"a message of more than {cell.message_size} bytes"
+            reach(self.kernel, cell, "message_size", detail)
             return TOO_LARGE
-        draft = parse_draft(data, self.cell.codec)
+        if self.now >= cell.rate_until:
+            cell.rate_until, cell.rate_used = self.now + 1000, 0
+        elif cell.rate_used >= cell.rate:
+            reach(self.kernel, cell, "messages_per_s", f"more than {cell.rate} messages a second")
+            return OVER_RATE
+        draft = parse_draft(data, cell.codec)
         if isinstance(draft, InvalidMessage):
             return NOT_A_MESSAGE
-        planned = self.router.plan(self.cell, draft, parent=self.message, step=self)
+        planned = self.router.plan(cell, draft, parent=self.message, step=self)
         if isinstance(planned, Refused):
-            self.kernel.count_refusal(self.cell, planned, draft.performative)
+            self.kernel.count_refusal(cell, planned, draft.performative)
             return planned.result
         self.planned.append(planned)
         self.fan_out += len(planned.targets)
+        cell.rate_used += len(planned.targets)
         if planned.conversation is not None:
             self.conversations[planned.conversation.id] = planned.conversation
         return 0
 
     def log(self, level: int, text: bytes) -> None:
-        """Keep a log line, up to 64 KiB in a step; see `ports.Host`."""
+        """Keep a log line, up to 64 KiB in a step and what the manifest allows in a second; see `ports.Host`."""
         self.dirty = True
+        cell = self.cell
         self.log_bytes += len(text)
+        if self.now >= cell.log_until:
+            cell.log_until, cell.log_used = self.now + 1000, 0
         if self.log_bytes > LOG_PER_STEP:
-            self.cell.log_bytes_dropped += len(text)
-            return
-        self.cell.logs.write(self.kernel.now, level, text)
+            cell.log_bytes_dropped += len(text)
+            reach(self.kernel, cell, "log_per_step", f"more than {LOG_PER_STEP} bytes in a step")
+        elif cell.log_used + len(text) > cell.log_rate:
+            cell.log_bytes_dropped += len(text)
+            reach(self.kernel, cell, "log_per_s", f"more than {cell.log_rate} bytes a second")
+        else:
+            cell.log_used += len(text)
+            cell.logs.write(self.kernel.now, level, text)
 
     def now_ms(self) -> int:
         """Return the time at which the step began."""
@@ -137,6 +155,7 @@ class Step:
             return -1
         change = len(key) + len(value) - self._stored_size(key)
         if change > 0 and self.cell.data_size + self.state_size + change > self.cell.state_quota:
+            reach(self.kernel, self.cell, "state", f"more than {self.cell.state_quota} bytes")
             return -1
         self.dirty = self.wrote = True
         self.state_size += change
@@ -160,6 +179,8 @@ class Step:
         """Ask for a timer, at most 100 in a step and 1,000 in all."""
         pending = len(self.cell.timers) + len(self.timers) - len(self.cancelled)
         if len(self.timers) >= TIMERS_PER_STEP or pending >= TIMERS_PENDING:
+            detail = f"more than {TIMERS_PER_STEP} timers in a step, or {TIMERS_PENDING} pending"
+            reach(self.kernel, self.cell, "timers", detail)
             return -1
         if len(payload) > TIMER_BYTES or not 0 <= delay_ms <= MAX_DELAY_MS:
             return -1

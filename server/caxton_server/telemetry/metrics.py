@@ -61,6 +61,7 @@ METRICS: Final[tuple[MetricRow, ...]] = (
     MetricRow("conversations_closed_total", "counter", ("protocol", "outcome"), "Conversations that ended, by outcome.", lambda s: s.node.conversations_closed),
     MetricRow("dead_letters_total", "counter", ("reason",), "Messages kept because they could not be delivered or handled.", lambda s: s.node.dead_letters),
     MetricRow("wasm_traps_total", "counter", ("trap",), "Traps of guests.", lambda s: s.node.traps),
+    MetricRow("limits_reached_total", "counter", ("limit",), "How often agents reached a limit, by its name.", lambda s: s.node.limits),
     MetricRow("wasm_fuel_consumed_total", "counter", (), "Fuel all guests used.", lambda s: s.node.fuel),
     MetricRow("deployments_total", "counter", ("strategy", "result"), "Deployments that ended.", lambda s: s.node.deployments),
     MetricRow("deployment_weight_ratio", "gauge", ("track",), "Share of new conversations on each track, mean of running rollouts.", lambda s: s.node.weights),

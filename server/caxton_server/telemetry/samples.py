@@ -26,6 +26,7 @@ class NodeSample(msgspec.Struct, frozen=True):
     conversations_closed: Mapping[tuple[str, str], int] = {}
     dead_letters: Mapping[str, int] = {}
     traps: Mapping[str, int] = {}
+    limits: Mapping[str, int] = {}
     fuel: int = 0
     deployments: Mapping[tuple[str, str], int] = {}
     weights: Mapping[str, float] = {}

@@ -253,17 +253,18 @@ def test_large_messages_go_both_ways(sandbox: WasmSandbox) -> None:
 
 
 def test_messages_over_the_limit_are_refused(sandbox: WasmSandbox) -> None:
-    """A response over `message_size` is too large, and `send` of one answers -6 without asking the host."""
+    """A response over `message_size` is too large, and of a longer message `send` copies only what shows that it is."""
     limits = Limits(message_size=ByteSize(100))
     guest = started(sandbox, module(reply(0, 101)), limits=limits)
     assert handled(guest) == Fault("too-large", "the response has 101 bytes; 100 are allowed")
     assert guest.alive
     host = Host()
     sending = started(
-        sandbox, module("(call $send (i32.const 0) (i32.const 101))"), host, limits=limits
+        sandbox, module("(call $send (i32.const 0) (i32.const 60000))"), host, limits=limits
     )
+    host.on_send = lambda _data: -6
     assert handled(sending) == Fault("agent-error", "handle_message returned -6")
-    assert host.calls == []
+    assert host.calls == [("send", bytes(101))]
 
 
 def test_a_long_call_is_cut_into_slices_and_ends_well(sandbox: WasmSandbox) -> None:

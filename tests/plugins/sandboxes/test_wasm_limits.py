@@ -136,6 +136,20 @@ def test_memory_grows_to_its_limit_and_no_further(sandbox: WasmSandbox) -> None:
     assert guest.memory_bytes == 20 * PAGE
 
 
+def test_a_trap_for_want_of_memory_names_the_limit(sandbox: WasmSandbox) -> None:
+    """A guest that traps when it can get no more memory dies of a trap that says so; one with memory left does not."""
+    body = "(loop (br_if 0 (i32.ne (memory.grow (i32.const 1)) (i32.const -1)))) (unreachable)"
+    guest = started(sandbox, module(body), limits=Limits(memory=ByteSize(20 * PAGE)))
+    size = 20 * PAGE
+    assert handled(guest) == Fault(
+        "trap",
+        f"wasm `unreachable` instruction executed; its memory had reached {size} of {size} bytes",
+        "memory",
+    )
+    early = started(sandbox, module("(drop (memory.grow (i32.const 1))) (unreachable)"))
+    assert handled(early) == Fault("trap", "wasm `unreachable` instruction executed")
+
+
 def test_a_table_over_its_limit_fails_the_start(sandbox: WasmSandbox) -> None:
     """Tables count too."""
     outcome = opened(sandbox, module(more="(table 20000 funcref)")).start(b"{}")

@@ -39,6 +39,7 @@ from caxton_plugins.sandboxes.wasm.calls import (
     poll,
     view_of,
 )
+from caxton_plugins.sandboxes.wasm.modules import PAGE
 
 if TYPE_CHECKING:
     from caxton_core.ports import Host
@@ -54,7 +55,7 @@ class WasmGuest:
     """A guest of `Sandbox.open`; see `caxton_core.ports.Guest`."""
 
     __slots__ = (
-        "_cpu_fuel", "_deadline", "_final_fuel", "_held", "_script", "_slice_fuel", "_started", "_time_limit",
+        "_cpu_fuel", "_deadline", "_final_fuel", "_held", "_memory_limit", "_script", "_slice_fuel", "_started", "_time_limit",
         "alive", "context", "entries", "future", "grows", "host", "host_calls", "inbox", "largest", "loaded",
         "memory", "place", "refusal", "room", "size", "slice_began", "slots", "slots_at", "throttled", "turn",
         "view",
@@ -72,6 +73,7 @@ class WasmGuest:
         self.context, self.memory = place.context, place.memory
         self.grows = loaded.survey.grows
         self.largest = limits.message_size
+        self._memory_limit = int(limits.memory)
         self._cpu_fuel = limits.cpu_ms * engine.fuel_per_ms
         self._time_limit = limits.time_ms / 1000
         self._slice_fuel = engine.slice_fuel
@@ -298,8 +300,15 @@ class WasmGuest:
             return self._die(self.refusal)
         if code == "OUT_OF_FUEL":
             return self._die(Fault("cpu", "all fuel is used up"))
-        reason = "memory" if not code and "exceeds memory limits" in text else "trap"
-        return self._die(Fault(reason, _sentence(text)))
+        if not code and "exceeds memory limits" in text:
+            return self._die(Fault("memory", _sentence(text)))
+        if self.grows and self.size:
+            self.look()
+        if self.grows and self.size + PAGE > self._memory_limit:
+            # A guest that can't get memory has no other end than a trap.
+            detail = f"{_sentence(text)}; its memory had reached {self.size} of {self._memory_limit} bytes"
+            return self._die(Fault("trap", detail, "memory"))
+        return self._die(Fault("trap", _sentence(text)))
 
     def _die(self, fault: Fault) -> Fault:
         self.close()

@@ -37,7 +37,6 @@ HOST_TIME_MOST: Final = 50e-3  # for code that has neither
 LOG_LINE: Final = 8192
 STATE_KEY: Final = 1024
 RANDOM: Final = 64 * 1024
-TOO_LARGE: Final = -6
 
 Body: TypeAlias = "Callable[[WasmGuest, Slots], None]"
 
@@ -83,10 +82,9 @@ def _send(guest: WasmGuest, slots: Slots) -> None:
     at, size = slots[0] & MASK, slots[2] & MASK
     if at + size > guest.size:
         raise Refused(f"{size} bytes at {at} are outside the memory of {guest.size} bytes")
-    if size > guest.largest:
-        slots[0] = TOO_LARGE & MASK
-    else:
-        slots[0] = guest.host.send(guest.view[at : at + size].tobytes()) & MASK
+    # One byte too many is enough for the host to refuse it.
+    end = at + min(size, guest.largest + 1)
+    slots[0] = guest.host.send(guest.view[at:end].tobytes()) & MASK
 
 
 def read_line(guest: WasmGuest, at: int, size: int) -> bytes:
