@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from caxton_server.runtime.cells import Cell
     from caxton_server.runtime.conversations import Conversations
     from caxton_server.runtime.kernel import Kernel
-    from caxton_server.runtime.router import Refused
     from caxton_server.runtime.scheduler import Scheduler
+    from caxton_server.runtime.verdicts import Refused
 
 ASKS = frozenset({
     Performative.REQUEST, Performative.REQUEST_WHEN, Performative.REQUEST_WHENEVER, Performative.QUERY_IF,

@@ -162,7 +162,7 @@ class Runtime:
         self.directory_ = self.performer.directory = Directory(
             kernel, self.conversations_, timers, self.ams, services=(offered,)
         )
-        self.router.groups = Groups(kernel, self.directory_.registry)
+        self.router.receivers.groups = Groups(kernel, self.directory_.registry)
         self.scheduler = self.ams.scheduler = self.performer.scheduler = Scheduler(
             kernel, self.performer, quantum=runtime.quantum
         )

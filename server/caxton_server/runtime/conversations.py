@@ -34,7 +34,7 @@ from caxton_core.messages import Draft, FipaMessage, format_time
 from caxton_core.ports import Row
 from caxton_core.views import ConversationView, LegView
 
-from caxton_server.runtime.router import NOT_LEGAL, OVER_RATE, Refused
+from caxton_server.runtime.verdicts import NOT_LEGAL, OVER_RATE, Refused
 
 if TYPE_CHECKING:
     from caxton_server.runtime.cells import Cell

@@ -23,7 +23,7 @@ from caxton_server.runtime.cells import Cell
 from caxton_server.runtime.kernel import PlatformAgent
 from caxton_server.runtime.messages import error_of
 from caxton_server.runtime.records import Routed
-from caxton_server.runtime.router import Refused
+from caxton_server.runtime.verdicts import Refused
 
 if TYPE_CHECKING:
     from caxton_core.conversations import Conversation, Protocol

@@ -22,7 +22,7 @@ from caxton_server.runtime.kernel import PlatformAgent
 from caxton_server.runtime.limits import reach_by_fault, reach_by_refusal
 from caxton_server.runtime.mailboxes import Delivery
 from caxton_server.runtime.records import Sent
-from caxton_server.runtime.router import NOT_A_MESSAGE, Planned, Refused
+from caxton_server.runtime.verdicts import NOT_A_MESSAGE, Planned, Refused
 
 if TYPE_CHECKING:
     from caxton_core.conversations import Conversation

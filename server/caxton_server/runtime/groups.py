@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from caxton_core.groups import EVERYBODY, SERVICE
 
 from caxton_server.runtime.kernel import Kernel, PlatformAgent
-from caxton_server.runtime.router import (
+from caxton_server.runtime.verdicts import (
     MAILBOX_FULL,
     NO_RECEIVER,
     NOT_ALLOWED,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from caxton_server.runtime.cells import Cell
     from caxton_server.runtime.journal import Journal
-    from caxton_server.runtime.router import Refused
+    from caxton_server.runtime.verdicts import Refused
 
 MOST_TRAPS = 30
 WARN = 3

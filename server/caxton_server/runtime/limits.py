@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 from caxton_core.events import AgentLimited
 
+from caxton_server.runtime.cells import Cell
+
 if TYPE_CHECKING:
     from caxton_core.ports import Fault
 
-    from caxton_server.runtime.cells import Cell
     from caxton_server.runtime.kernel import Kernel, PlatformAgent
-    from caxton_server.runtime.router import Refused
+    from caxton_server.runtime.verdicts import Refused
 
 TOLD_EVERY_MS: Final = 60_000
 
@@ -62,8 +63,6 @@ def reach_by_fault(kernel: Kernel, cell: Cell, fault: Fault) -> None:
 
 def reach_by_refusal(kernel: Kernel, author: Cell | PlatformAgent, why: Refused) -> None:
     """Take note of the limit for which a message is refused: its author's, or the receiver's that is named."""
-    from caxton_server.runtime.cells import Cell  # it needs the kernel, which needs this
-
     owner = kernel.find(why.receiver) if why.receiver else author
     if type(owner) is Cell:
         reach(kernel, owner, why.over, why.detail)

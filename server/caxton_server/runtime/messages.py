@@ -38,7 +38,7 @@ from returns.result import Failure, Result, Success
 from caxton_server.runtime.ams import document
 from caxton_server.runtime.kernel import listen as add_listener
 from caxton_server.runtime.kernel import unlisten
-from caxton_server.runtime.router import Refused
+from caxton_server.runtime.verdicts import Refused
 
 if TYPE_CHECKING:
     from caxton_server.runtime.effects import Performer

@@ -2,7 +2,6 @@
 
 Rules:
 - `plan` changes nothing: it reads the node through the author's step and returns what would be sent, or why not.
-- A refusal is one of a few prebuilt kinds; its `result` is what the guest's `send` returns (docs/guests.md).
 - A message is encoded once per codec, and every receiver gets those bytes.
 """
 
@@ -10,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 from caxton_core.conversations import Conversation
 from caxton_core.groups import is_group
 from caxton_core.ids import ConversationId, MessageId
@@ -26,56 +24,24 @@ from caxton_core.nesting import Codec
 from returns.result import Failure
 
 from caxton_server.runtime.kernel import Kernel, PlatformAgent
+from caxton_server.runtime.receivers import Receivers
+from caxton_server.runtime.verdicts import (
+    MAILBOX_FULL,
+    NO_RECEIVER,
+    NOT_A_MESSAGE,
+    NOT_ALLOWED,
+    NOT_LEGAL,
+    OVER_RATE,
+    TOO_LARGE,
+    Planned,
+    Refused,
+)
 
 if TYPE_CHECKING:
     from caxton_server.runtime.cells import Cell
     from caxton_server.runtime.conversations import Conversations
-    from caxton_server.runtime.groups import Groups
     from caxton_server.runtime.steps import Step
 
-
-class Refused(msgspec.Struct, frozen=True, gc=False):
-    """Why a message may not be sent; `reason` is a code of docs/rest.md or of docs/conversations.md.
-
-    `over` names the limit that was reached: the receiver's that is named, else the author's.
-    """
-
-    result: int
-    reason: str
-    detail: str
-    receiver: str = ""
-    admission: bool = False
-    size: int = 0
-    limit: int = 0
-    over: str = ""
-
-
-class Planned(msgspec.Struct, frozen=True, gc=False):
-    """A message that may be sent: to whom, in which form, and the conversation after it.
-
-    `missed`: receivers in the conversation that it can't reach; in `conversation` their legs have failed
-    (docs/conversations.md), and its `author` is still to be told.
-    """
-
-    message: FipaMessage
-    wires: dict[Codec, bytes]
-    targets: tuple[Cell | PlatformAgent, ...]
-    size: int
-    before: Conversation | None = None
-    conversation: Conversation | None = None
-    awarded: tuple[str, ...] = ()
-    draft: Draft | None = None
-    missed: tuple[Refused, ...] = ()
-    author: Cell | PlatformAgent | None = None
-
-
-NOT_A_MESSAGE: Final = -1
-NO_RECEIVER: Final = -2
-MAILBOX_FULL: Final = -3
-NOT_ALLOWED: Final = -4
-NOT_LEGAL: Final = -5
-TOO_LARGE: Final = -6
-OVER_RATE: Final = -7
 
 PROTOCOL_ONLY: Final = frozenset({
     Performative.AGREE, Performative.REFUSE, Performative.ACCEPT_PROPOSAL,
@@ -101,17 +67,12 @@ _NO_CONVERSATION_ID: Final = Refused(
 )
 
 
-def _unknown(name: str) -> Refused:
-    return Refused(NO_RECEIVER, "agent_not_found", name, name)
-
-
 class Router:
     """Finds receivers and judges messages."""
 
-    groups: Groups
-
     def __init__(self, kernel: Kernel, conversations: Conversations) -> None:
         self.kernel = kernel
+        self.receivers = Receivers(kernel)
         self.conversations = conversations
 
     def plan(
@@ -151,7 +112,7 @@ class Router:
         if target is not None:
             targets = (target,)
         else:
-            found = self._targets(author, receiver, answers)
+            found = self.receivers.find(author, receiver, answers)
             if isinstance(found, Refused):
                 return found
             targets = found
@@ -170,7 +131,7 @@ class Router:
         missed: tuple[Refused, ...] = ()
         reply_to = draft.reply_to
         if reply_to is not None:
-            reply_to = self._addresses(reply_to)
+            reply_to = self.receivers.complete(reply_to)
         message_id = draft.id
         if message_id is None:
             message_id = kernel.uuids.next(now)
@@ -211,7 +172,7 @@ class Router:
             after, addresses, awarded = verdict.conversation, verdict.receivers, verdict.awarded
             conversation_id, protocol = after.id, after.protocol
             if len(addresses) != len(targets) or receiver is None:
-                targets, missed = self._parties(addresses)
+                targets, missed = self.receivers.parties(addresses)
         elif draft.performative in PROTOCOL_ONLY:
             return _OUTSIDE
         elif conversation_id is None:
@@ -240,46 +201,6 @@ class Router:
         return self.room(
             author, message, targets, step, before, after, awarded, draft, answers, missed
         )
-
-    def _targets(
-        self,
-        author: Cell | PlatformAgent,
-        receiver: str | list[str] | None,
-        answers: FipaMessage | None,
-    ) -> tuple[Cell | PlatformAgent, ...] | Refused:
-        """Find who is named, by himself or as one of a group; the first unknown name refuses all."""
-        found: dict[str, Cell | PlatformAgent] = {}
-        for name in [receiver] if isinstance(receiver, str) else receiver or ():
-            target = self.kernel.find(name)
-            if target is not None:
-                found[target.address] = target
-                continue
-            if not is_group(name):
-                return _unknown(name)
-            members = self.groups.find(author, name, answers)
-            if isinstance(members, Refused):
-                return members
-            for member in members:
-                found[member.address] = member
-        return tuple(found.values())
-
-    def _parties(
-        self, addresses: tuple[str, ...]
-    ) -> tuple[tuple[Cell | PlatformAgent, ...], tuple[Refused, ...]]:
-        """Find the parties of a conversation, and those that are gone."""
-        found = {address: self.kernel.find(address) for address in addresses}
-        gone = [address for address, target in found.items() if target is None]
-        return (
-            tuple([target for target in found.values() if target is not None]),
-            tuple([Refused(NO_RECEIVER, "agent_not_found", name, name) for name in gone]),
-        )
-
-    def _addresses(self, names: str | list[str]) -> str | list[str]:
-        """Complete names to addresses; an unknown one stays as it is."""
-        if type(names) is str:
-            target = self.kernel.find(names)
-            return names if target is None else target.address
-        return [str(self._addresses(name)) for name in names]
 
     def room(
         self,

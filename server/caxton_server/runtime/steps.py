@@ -16,7 +16,7 @@ from caxton_core.messages import FipaMessage, parse_draft
 
 from caxton_server.runtime.limits import reach
 from caxton_server.runtime.records import TimerSet
-from caxton_server.runtime.router import Refused
+from caxton_server.runtime.verdicts import NOT_A_MESSAGE, OVER_RATE, TOO_LARGE, Refused
 
 if TYPE_CHECKING:
     from caxton_core.conversations import Conversation
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from caxton_server.runtime.cells import Cell
     from caxton_server.runtime.kernel import Kernel
     from caxton_server.runtime.mailboxes import Delivery
-    from caxton_server.runtime.router import Planned, Router
+    from caxton_server.runtime.router import Router
+    from caxton_server.runtime.verdicts import Planned
 
-NOT_A_MESSAGE, TOO_LARGE, OVER_RATE = -1, -6, -7
 TIMERS_PENDING, TIMER_BYTES, TIMERS_PER_STEP, LOG_PER_STEP = 1_000, 4_096, 100, 65_536
 STATE_KEY_BYTES = 1_024
 MAX_DELAY_MS = 10 * 366 * 86_400_000
