@@ -45,7 +45,7 @@ class Bed:
         self.node = server.node
         self._close_logs = logs.setup("error")
         self._modules: dict[str, bytes] = {}
-        self._digests: dict[str, str] = {}
+        self._digests: dict[str | bytes, str] = {}
         self._watched: dict[str, Guest] = {}
         self._times: list[int] = []
 
@@ -55,9 +55,13 @@ class Bed:
         self._close_logs()
 
     async def deploy(
-        self, name: str, guest: str, config: dict[str, Any], *, mark: str = "", **more: Any
+        self, name: str, guest: str | bytes, config: dict[str, Any], *, mark: str = "", **more: Any
     ) -> str:
-        """Deploy an agent and return its name; a `mark` makes its module one that the node has not seen."""
+        """Deploy an agent and return its name; a `mark` makes its module one that the node has not seen.
+
+        Args:
+            guest: the name of a guest of the benchmark, or a module.
+        """
         document = {"name": name, "version": "1.0.0", "codec": "msgpack", "config": config, **more}
         digest = None if mark else self._digests.get(guest)
         module = None
@@ -72,7 +76,9 @@ class Bed:
             self._digests[guest] = deployed.unwrap().agent.module
         return name
 
-    def _module(self, guest: str) -> bytes:
+    def _module(self, guest: str | bytes) -> bytes:
+        if isinstance(guest, bytes):
+            return guest
         if guest not in self._modules:
             self._modules[guest] = (_MODULES / f"{guest}.wasm").read_bytes()
         return self._modules[guest]

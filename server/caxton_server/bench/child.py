@@ -1,4 +1,4 @@
-"""The process that measures one workload: `python -m caxton_server.bench.child W3 disk 5`."""
+"""The process that measures one workload: it reads a `Plan` as JSON from stdin and writes its results to stdout."""
 
 from __future__ import annotations
 
@@ -12,33 +12,39 @@ from returns.result import Failure
 
 from caxton_server.app import relax_collector
 from caxton_server.bench.beds import make_bed
+from caxton_server.bench.plans import Plan
+from caxton_server.bench.populations import populate
 from caxton_server.bench.workloads import WORKLOADS, Result
 
 
-async def measure(workload: str, durability: str, seconds: float, folder: Path) -> list[Result]:
+async def measure(plan: Plan, folder: Path) -> list[Result]:
     """Start a node, run a workload on it and return what it measured."""
-    made = await make_bed(folder, durability)
+    made = await make_bed(folder, plan.durability)
     if isinstance(made, Failure):
         raise SystemExit(str(made.failure()))
     bed = made.unwrap()
     try:
-        found = await WORKLOADS[workload](bed, seconds)
+        if plan.population is None:
+            found = await WORKLOADS[plan.workload](bed, plan.seconds)
+        else:
+            found = await populate(bed, plan.population)
         if wrong := bed.mishaps():
             raise SystemExit(f"not all went well: {wrong}")
     finally:
         await bed.close()
-    return [{"workload": workload, "durability": durability, **result} for result in found]
+    given = {"workload": plan.workload, "durability": plan.durability}
+    return [given | result for result in found]
 
 
-def main(arguments: list[str]) -> int:
-    """Measure what the arguments name and write the results to stdout as JSON."""
-    workload, durability, seconds = arguments
+def main() -> int:
+    """Measure what the plan says and write the results to stdout as JSON."""
+    plan = msgspec.json.decode(sys.stdin.buffer.read(), type=Plan)
     relax_collector()
     with tempfile.TemporaryDirectory(prefix="caxton-bench-", ignore_cleanup_errors=True) as folder:
-        found = asyncio.run(measure(workload, durability, float(seconds), Path(folder)))
+        found = asyncio.run(measure(plan, Path(folder)))
     sys.stdout.buffer.write(msgspec.json.encode(found))
     return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(main())

@@ -31,6 +31,12 @@ def resident_bytes() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
+def mappings() -> int:
+    """Return how many memory mappings this process has; the kernel limits them (vm.max_map_count)."""
+    with open("/proc/self/maps", "rb") as lines:
+        return sum(1 for _ in lines)
+
+
 def _processor() -> str:
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():

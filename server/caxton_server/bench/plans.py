@@ -10,14 +10,27 @@ from typing import Any
 import msgspec
 
 _START_SECONDS = 90.0
+_AGENT_SECONDS = 0.1
 _BASIC = ("workload", "durability", "metric", "value", "floor")
 
 
+class Population(msgspec.Struct, frozen=True):
+    """Many agents of one module: a file, or the name of a guest of the benchmark; `memory` is the limit of each."""
+
+    kind: str
+    module: str
+    profile: str
+    count: int
+    memory: str = "64MiB"
+
+
 class Plan(msgspec.Struct, frozen=True):
-    """One workload at one durability."""
+    """One workload at one durability, or a population to weigh."""
 
     workload: str
     durability: str
+    seconds: float = 5.0
+    population: Population | None = None
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -27,23 +40,29 @@ class Found(msgspec.Struct, frozen=True):
     error: str = ""
 
 
-def choose(workloads: Iterable[str], durabilities: Iterable[str]) -> Iterator[Plan]:
+def choose(
+    workloads: Iterable[str], durabilities: Iterable[str], *, seconds: float
+) -> Iterator[Plan]:
     """Yield the parts to measure, in the order of the workloads."""
     durabilities = tuple(durabilities)
     for workload in workloads:
         for durability in durabilities:
-            yield Plan(workload, durability)
+            yield Plan(workload, durability, seconds)
 
 
-def measure(plan: Plan, seconds: float) -> Found:
+def measure(plan: Plan) -> Found:
     """Measure one part in a child process."""
-    command = [
-        *(sys.executable, "-m", "caxton_server.bench.child"),
-        *(plan.workload, plan.durability, str(seconds)),
-    ]
-    limit = _START_SECONDS + 6 * seconds
+    command = [sys.executable, "-m", "caxton_server.bench.child"]
+    agents = 0 if plan.population is None else plan.population.count
+    limit = _START_SECONDS + 6 * plan.seconds + agents * _AGENT_SECONDS
     try:
-        done = subprocess.run(command, capture_output=True, check=False, timeout=limit)
+        done = subprocess.run(
+            command,
+            input=msgspec.json.encode(plan),
+            capture_output=True,
+            check=False,
+            timeout=limit,
+        )
     except subprocess.TimeoutExpired:
         return Found([], f"no result within {limit:g} s")
     if done.returncode:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from caxton_server.cli.exits import Exit
+
+if TYPE_CHECKING:
+    from caxton_server.bench.plans import Plan
 
 WORKLOADS = ("W1", "W2", "W3", "W4", "W5", "deploy", "neighbour")
 DURABILITIES = ("memory", "disk")
@@ -34,7 +39,7 @@ class Choices(click.ParamType[tuple[str, ...]]):
         return tuple(word for lower, word in by_lower.items() if lower in wanted)
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option(
     "--seconds",
     type=click.FloatRange(min=0.1, max=600),
@@ -73,13 +78,72 @@ def bench(
       caxton bench --workload W3 --durability disk --seconds 10
     """
     from caxton_server.bench import plans
+
+    if ctx.invoked_subcommand is None:
+        chosen = plans.choose(workload, durability, seconds=seconds)
+        ctx.exit(_measure(chosen, as_json=as_json))
+
+
+@bench.command()
+@click.option(
+    "--core",
+    type=click.IntRange(min=1),
+    default=10_000,
+    show_default=True,
+    help="How many core modules.",
+)
+@click.option(
+    "--module",
+    "file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Weigh agents of this module instead.",
+)
+@click.option("--profile", default="strict", show_default=True, help="The profile of --module.")
+@click.option(
+    "--count",
+    type=click.IntRange(min=1),
+    default=1_000,
+    show_default=True,
+    help="How many agents of --module.",
+)
+@click.option("--memory", default="64MiB", show_default=True, help="The limit of memory of each.")
+@click.option("--json", "as_json", is_flag=True, help="Print the results for programs.")
+@click.pass_context
+def agents(
+    ctx: click.Context,
+    core: int,
+    file: Path | None,
+    profile: str,
+    count: int,
+    memory: str,
+    as_json: bool,
+) -> None:
+    """Weigh many agents in one node: the memory each takes, and the time to start one from a module the node knows.
+
+    \b
+    Examples:
+      caxton bench agents
+      caxton bench agents --module build/hello.wasm --profile component
+    """
+    from caxton_server.bench.plans import Plan, Population
+
+    if file is None:
+        population = Population("core", "idle", "strict", core, memory)
+    else:
+        population = Population("agent", str(file.resolve()), profile, count, memory)
+    ctx.exit(_measure([Plan("agents", "memory", population=population)], as_json=as_json))
+
+
+def _measure(chosen: Iterable[Plan], *, as_json: bool) -> Exit:
+    """Measure one after the other, and print what was found."""
+    from caxton_server.bench import plans
     from caxton_server.bench.machines import describe_machine
     from caxton_server.cli import printing
 
     results, failed = [], False
-    for plan in plans.choose(workload, durability):
+    for plan in chosen:
         click.echo(f"{plan.workload} at {plan.durability} ...", err=True)
-        found = plans.measure(plan, seconds)
+        found = plans.measure(plan)
         results += found.results
         if found.error:
             click.echo(f"Error: {plan.workload} at {plan.durability}: {found.error}", err=True)
@@ -100,4 +164,4 @@ def bench(
                 "besides": lambda row: plans.besides(row),
             },
         )
-    ctx.exit(Exit.FAILURE if failed else Exit.OK)
+    return Exit.FAILURE if failed else Exit.OK

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 from caxton_server.cli import main
@@ -57,3 +59,31 @@ def test_every_workload_has_figures(
     for result in report["results"]:
         figures = {key: value for key, value in result.items() if isinstance(value, float)}
         assert all(figure > 0 for figure in figures.values()), result
+
+
+def test_agents_are_weighed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Many agents of the benchmark's module or of one's own: what each takes, and how long one takes to start."""
+    own = tmp_path / "own.wasm"
+    own.write_bytes((files("caxton_server.bench") / "guests" / "idle.wasm").read_bytes())
+    for arguments, count in (
+        (["--core", "30"], 30),
+        (["--module", str(own), "--count", "20", "--memory", "1MiB"], 20),
+    ):
+        assert main(["bench", "agents", *arguments, "--json"]) == 0
+        (result,) = json.loads(capsys.readouterr().out)["results"]
+        assert (result["workload"], result["metric"], result["agents"]) == (
+            "agents",
+            "kib_per_agent",
+            count,
+        )
+        assert result["start_ms_p99"] >= result["start_ms_p50"] > 0
+        assert result["mappings"] > 100
+
+
+def test_agents_that_can_not_be_deployed_fail_the_measurement(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A module that a node refuses is an error that says why."""
+    (tmp_path / "no.wasm").write_bytes(b"no module")
+    assert main(["bench", "agents", "--module", str(tmp_path / "no.wasm")]) == 1
+    assert "was not deployed" in capsys.readouterr().err

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from wasmtime import _ffi
 
+from caxton_plugins.sandboxes.mappings import MAPPINGS
+
 if TYPE_CHECKING:
     from wasmtime import FuncType, Linker
 
@@ -27,6 +29,9 @@ assert sys.byteorder == "little", "values are read as the low half of a 64-bit s
 MASK: Final = 0xFFFFFFFF
 FOREVER: Final = 1 << 62
 """Fuel no guest can burn in its life; a call's CPU limit is checked between its slices."""
+
+MAPPINGS_EACH: Final = 3
+"""What a store may map: its memory, and the stack of its calls with the page that guards it."""
 
 Pointer: TypeAlias = ctypes.c_void_p
 
@@ -259,6 +264,7 @@ class Place:
         store, self.store = self.store, 0
         if store:
             _store_delete(store)
+            MAPPINGS.give(MAPPINGS_EACH)
 
 
 def new_trap(text: str) -> int:

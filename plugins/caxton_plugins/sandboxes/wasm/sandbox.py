@@ -12,8 +12,10 @@ from caxton_core.ports import Guest, ModuleInfo
 from returns.result import Failure, Result, Success
 from wasmtime import WasmtimeError
 
+from caxton_plugins.sandboxes.mappings import MAPPINGS
 from caxton_plugins.sandboxes.wasm import modules
 from caxton_plugins.sandboxes.wasm.cache import Cache
+from caxton_plugins.sandboxes.wasm.calls import MAPPINGS_EACH
 from caxton_plugins.sandboxes.wasm.compiler import Compiler
 from caxton_plugins.sandboxes.wasm.engines import PROFILES, Loaded, ProfileEngine
 from caxton_plugins.sandboxes.wasm.native import guest_class
@@ -76,6 +78,8 @@ class WasmSandbox:
             loaded = found.unwrap()
         if loaded.survey.memory_minimum > limits.memory:
             return Failure(LimitExceeded("memory", limits.memory, loaded.survey.memory_minimum))
+        if refused := MAPPINGS.take(MAPPINGS_EACH):
+            return Failure(refused)
         return Success(self._guest_class(loaded, limits, host))
 
     def close(self) -> None:
