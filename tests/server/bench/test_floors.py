@@ -15,7 +15,7 @@ async def test_floors_do_work(workload: str) -> None:
 
 def test_every_part_is_measured_once() -> None:
     """The plan is the product of workloads and durabilities, in the order given."""
-    assert list(choose(["W3", "W1"], ["memory", "disk"])) == [
+    assert list(choose(["W3", "W1"], ["memory", "disk"], seconds=5.0)) == [
         Plan("W3", "memory"),
         Plan("W3", "disk"),
         Plan("W1", "memory"),
