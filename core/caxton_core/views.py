@@ -91,7 +91,7 @@ class DeployedView(msgspec.Struct, frozen=True):
 
 
 class ModuleView(msgspec.Struct, frozen=True):
-    """A module the node holds."""
+    """A module the node holds; `signed_by` is the id of the trusted key that has signed it."""
 
     sha256: str
     size: int
@@ -99,6 +99,7 @@ class ModuleView(msgspec.Struct, frozen=True):
     exports: list[str]
     imports: list[str]
     cached: bool
+    signed_by: str | None = None
 
 
 class StatsView(msgspec.Struct, frozen=True):

@@ -19,9 +19,11 @@ import msgspec
 from caxton_core.errors import InvalidSetting
 from caxton_core.ports import Durability
 from caxton_core.resources import Limits
+from caxton_core.signatures import Policy, Trust
 from caxton_core.units import ByteSize, Duration
 from returns.result import Failure, Result, Success
 
+from caxton_server import signatures
 from caxton_server.config_sources import (
     DEFAULT,
     InvalidConfig,
@@ -103,6 +105,14 @@ class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True):
     default: Limits = Limits()
 
 
+class SignaturesConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Which modules may run: keys are written out or named by the path of their file."""
+
+    policy: Policy = "off"
+    trusted: tuple[str, ...] = ()
+    revoked: tuple[str, ...] = ()
+
+
 class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How the node runs agents: `quantum` messages in a turn, memory of all guests together."""
 
@@ -111,6 +121,7 @@ class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
     conversation_ttl: Duration = Duration(24 * 3_600_000)
     node_memory: ByteSize | None = None
     limits: LimitsConfig = LimitsConfig()
+    signatures: SignaturesConfig = SignaturesConfig()
 
 
 class TelemetryConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,6 +171,16 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     def origin(self, name: str) -> Origin:
         """Say where the value of a setting came from."""
         return self.origins.get(name, DEFAULT)
+
+    def trust(self) -> Result[Trust, InvalidSetting]:
+        """Read the keys that are trusted and revoked."""
+        given = self.runtime.signatures
+        found = signatures.trust_of(given.policy, given.trusted, given.revoked)
+        if isinstance(found, Success):
+            return found
+        key, why = found.failure()
+        name = f"runtime.signatures.{key}"
+        return Failure(InvalidSetting(str(self.origin(name)), name, str(why).rstrip(".")))
 
     def flat(self) -> dict[str, Any]:
         """Return every setting by its dotted name, secrets hidden."""
@@ -269,4 +290,8 @@ def _check(config: Config) -> list[InvalidSetting]:
         wrong.append(("runtime.node_memory", reason))
     if config.server.grpc_port is not None:
         wrong.append(("server.grpc_port", "this build has no gRPC; leave it off"))
-    return [InvalidSetting(str(config.origin(name)), name, reason) for name, reason in wrong]
+    trust = config.trust()
+    return [
+        *(InvalidSetting(str(config.origin(name)), name, reason) for name, reason in wrong),
+        *([trust.failure()] if isinstance(trust, Failure) else []),
+    ]

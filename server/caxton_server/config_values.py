@@ -127,6 +127,8 @@ def _read(setting: Setting, kind: Leaf) -> Result[Any, str]:
     required, optional = _unwrap(kind)
     if optional and required is not Secret and setting.text and value.lower() in _NOTHING:
         return Success(None)
+    if value is False and "off" in typing.get_args(required):  # YAML reads a bare off as false
+        return Success("off")
     if optional and (value is None or value is False):
         return Success(None)
     if required is Secret:

@@ -305,3 +305,24 @@ def test_what_is_shown_can_be_read_back(tmp_path: Path) -> None:
     again = load(write(tmp_path, yaml.safe_dump(shown)), {}, {}).unwrap()
     assert again.runtime == config.runtime
     assert again.shown() == config.shown()
+
+
+KEY = "RWSvsXEk/VNJlekx3IBXOKhu26eCXPbNjeEmJQBlGNutzNfYfQZbnAmf"
+
+
+def test_keys_are_read_with_the_configuration(tmp_path: Path) -> None:
+    """A bare off is a policy, lists come from both sources, and a key that is none is a mistake with its place."""
+    off = write(tmp_path, "runtime: {signatures: {policy: off}}")
+    assert load(off, {}, {}).unwrap().trust().unwrap().policy == "off"
+    environ = {
+        "CAXTON_RUNTIME__SIGNATURES__POLICY": "require",
+        "CAXTON_RUNTIME__SIGNATURES__TRUSTED": KEY,
+        "CAXTON_RUNTIME__SIGNATURES__REVOKED": f"7A0A89DD7EDCE689,{KEY}",
+    }
+    trust = load(None, environ, {}).unwrap().trust().unwrap()
+    assert [str(key) for key in trust.trusted] == [KEY]
+    assert trust.revoked == {"7A0A89DD7EDCE689", "954953FD2471B1AF"}
+    wrong = write(tmp_path, f"runtime:\n  signatures:\n    trusted: [{KEY[:-4]}]\n")
+    (said,) = mistakes(wrong, {})
+    assert "3:14: runtime.signatures.trusted" in said
+    assert "is no public key" in said

@@ -74,6 +74,7 @@ class Counters:
         self.agent_events: Counter[str] = Counter()
         self.conversations_closed: Counter[tuple[str, str]] = Counter()
         self.deployments: Counter[tuple[str, str]] = Counter()
+        self.signatures: Counter[tuple[str, str]] = Counter()
         self.fuel = 0
         self.messages = 0
         self.rejections: Counter[str] = Counter()

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from caxton_core import __version__
+from caxton_core.agents import AGENT
 from caxton_core.errors import (
     AgentNotFound,
     Conflict,
@@ -54,10 +55,13 @@ from caxton_server.runtime.scheduler import DROPPED
 
 if TYPE_CHECKING:
     from caxton_core.resources import Manifest
+    from caxton_core.signatures import Signature
 
 
 NodeError: TypeAlias = Problem
 VERBS: Final = ("start", "stop", "drain", "restart", "suspend", "resume")
+OPENING: Final = ("start", "restart")
+"""What makes a new instance of a module, so that the module is asked about again."""
 STOP_SECONDS: Final = 2.0
 LOG_BACKLOG: Final = 1000
 
@@ -108,10 +112,10 @@ class Node(Runtime):
     # Modules
 
     async def push_module(
-        self, data: bytes, profile: str | None = None
+        self, data: bytes, profile: str | None = None, *, signature: Signature | None = None
     ) -> Result[ModuleView, NodeError]:
         """Check a module and keep it."""
-        return await self.modules_.push(data, profile)
+        return await self.modules_.push(data, profile, signature=signature)
 
     async def modules(self, *, limit: int, cursor: str | None) -> Page[ModuleView]:
         """List modules by digest."""
@@ -128,21 +132,28 @@ class Node(Runtime):
     # Agents and deployments
 
     async def deploy(
-        self, manifest: Manifest, module: bytes | None
+        self, manifest: Manifest, module: bytes | None, *, signature: Signature | None = None
     ) -> Result[DeployedView, NodeError]:
         """Deploy the first version of an agent; it runs when this returns."""
-        done = await self.deployments_.deploy(manifest, module)
+        done = await self.deployments_.deploy(manifest, module, signature=signature)
         return done.map(lambda pair: DeployedView(listings.agent_view(pair[0]), pair[1]))
 
     async def update(
-        self, manifest: Manifest, module: bytes | None, *, strategy: str = "direct"
+        self,
+        manifest: Manifest,
+        module: bytes | None,
+        *,
+        signature: Signature | None = None,
+        strategy: str = "direct",
     ) -> Result[DeployedView, NodeError]:
         """Move an agent to a new version; the first one if there is no such agent."""
         if strategy not in self.deployments_.strategies:
             return Failure(NotImplementedYet(f"the strategy {strategy}"))
         found = self.kernel.find(manifest.name)
         cell = found if isinstance(found, Cell) else None
-        done = await self.deployments_.deploy(manifest, module, strategy=strategy, cell=cell)
+        done = await self.deployments_.deploy(
+            manifest, module, signature=signature, strategy=strategy, cell=cell
+        )
         return done.map(lambda pair: DeployedView(listings.agent_view(pair[0]), pair[1]))
 
     async def deployments(self, *, limit: int, cursor: str | None) -> Page[DeploymentView]:
@@ -188,6 +199,12 @@ class Node(Runtime):
                 pass
             case missing:
                 return Failure(missing.failure())
+        if verb in OPENING and isinstance(AGENT.fire(cell.state, verb), Success):
+            loaded = await self.modules_.load(
+                cell.module_digest, cell.manifest.profile, agent=cell.address
+            )
+            if isinstance(loaded, Failure):
+                return Failure(loaded.failure())
         done: asyncio.Future[Fault | None] = asyncio.get_running_loop().create_future()
         self.kernel.tick()
         refused: InvalidTransition | None = self.agents_.control(

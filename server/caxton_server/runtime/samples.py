@@ -44,6 +44,7 @@ def take(kernel: Kernel, conversations: Conversations) -> NodeSample:
         traps=dict(counters.traps),
         fuel=counters.fuel + sum(cell.guest.fuel_used for cell in cells if cell.guest is not None),
         deployments=dict(counters.deployments),
+        signatures=dict(counters.signatures),
         weights={"stable": 1.0, "canary": 0.0, "shadow": 0.0},
         commit_times=journal.take_commit_times(),
         storage_errors=journal.errors,

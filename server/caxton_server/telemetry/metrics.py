@@ -63,6 +63,7 @@ METRICS: Final[tuple[MetricRow, ...]] = (
     MetricRow("wasm_traps_total", "counter", ("trap",), "Traps of guests.", lambda s: s.node.traps),
     MetricRow("wasm_fuel_consumed_total", "counter", (), "Fuel all guests used.", lambda s: s.node.fuel),
     MetricRow("deployments_total", "counter", ("strategy", "result"), "Deployments that ended.", lambda s: s.node.deployments),
+    MetricRow("module_signatures_total", "counter", ("verdict", "outcome"), "Modules judged by their signatures: accepted, warned or refused.", lambda s: s.node.signatures),
     MetricRow("deployment_weight_ratio", "gauge", ("track",), "Share of new conversations on each track, mean of running rollouts.", lambda s: s.node.weights),
     MetricRow("storage_commit_duration_seconds", "histogram", (), "Time a group commit took, sampled.", lambda s: s.node.commit_times),
     MetricRow("storage_errors_total", "counter", (), "Commits the storage refused.", lambda s: s.node.storage_errors),

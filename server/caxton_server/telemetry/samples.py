@@ -28,6 +28,7 @@ class NodeSample(msgspec.Struct, frozen=True):
     traps: Mapping[str, int] = {}
     fuel: int = 0
     deployments: Mapping[tuple[str, str], int] = {}
+    signatures: Mapping[tuple[str, str], int] = {}
     weights: Mapping[str, float] = {}
     commit_times: list[float] = []
     storage_errors: int = 0
