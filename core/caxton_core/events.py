@@ -149,10 +149,19 @@ class ModuleUntrusted(msgspec.Struct, frozen=True, tag="module.untrusted"):
     agent: str | None = None
 
 
+class NodeMemoryExceeded(msgspec.Struct, frozen=True, tag="node.memory_exceeded"):
+    """An agent was not started: with it all agents would have had `attempted` bytes, more than the node's limit."""
+
+    agent: str
+    attempted: int
+    limit: int
+
+
 Event: TypeAlias = (
     AgentDeployed | AgentStarted | AgentDraining | AgentSuspended | AgentResumed | AgentStopped | AgentRestarted
     | AgentFailed | AgentRemoved | ConversationStarted | ConversationAwarded | ConversationEnded | DeploymentStarted
     | DeploymentChanged | MessageRejected | MessageDeadLettered | ModuleRefused | ModuleUntrusted
+    | NodeMemoryExceeded
 )  # fmt: skip
 
 

@@ -21,6 +21,13 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     next_cursor: str | None = None
 
 
+class MemoryView(msgspec.Struct, frozen=True):
+    """What the instances of all agents have of the node's memory, in bytes; `limit` is None when there is none."""
+
+    used: int
+    limit: int | None = None
+
+
 class HealthView(msgspec.Struct, frozen=True):
     """The node in one look."""
 
@@ -30,6 +37,7 @@ class HealthView(msgspec.Struct, frozen=True):
     uptime_s: float
     agents: dict[str, int]
     durability: str
+    memory: MemoryView = MemoryView(0)
 
 
 class CheckView(msgspec.Struct, frozen=True):
@@ -103,7 +111,7 @@ class ModuleView(msgspec.Struct, frozen=True):
 
 
 class StatsView(msgspec.Struct, frozen=True):
-    """What an agent has used since it was deployed or the node started."""
+    """What an agent has used since it was deployed or the node started; `traps` are those of its faults that were traps."""
 
     id: str
     name: str
@@ -114,6 +122,7 @@ class StatsView(msgspec.Struct, frozen=True):
     messages_in: int
     messages_out: int
     faults: int
+    traps: int
     restarts: int
     queue: int
     queue_bytes: int

@@ -119,7 +119,7 @@ class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
     workers: int = 1
     quantum: int = 32
     conversation_ttl: Duration = Duration(24 * 3_600_000)
-    node_memory: ByteSize | None = None
+    node_memory: ByteSize | Literal["auto"] | None = "auto"
     limits: LimitsConfig = LimitsConfig()
     signatures: SignaturesConfig = SignaturesConfig()
 
@@ -285,9 +285,6 @@ def _check(config: Config) -> list[InvalidSetting]:
             f"only 1 worker works for now, not {config.runtime.workers}; run one node for each core"
         )
         wrong.append(("runtime.workers", reason))
-    if config.runtime.node_memory is not None:
-        reason = "this build does not limit the memory of all agents together; leave it off"
-        wrong.append(("runtime.node_memory", reason))
     if config.server.grpc_port is not None:
         wrong.append(("server.grpc_port", "this build has no gRPC; leave it off"))
     trust = config.trust()

@@ -49,6 +49,7 @@ from caxton_server.runtime.signatures import Signatures
 from caxton_server.runtime.timers import Timers
 
 if TYPE_CHECKING:
+    from caxton_core.budgets import Budget
     from caxton_core.ports import Clock, Entropy, Sandbox, Storage
     from caxton_core.registry import Registry
     from caxton_core.signatures import Trust
@@ -87,7 +88,9 @@ class Runtime:
         folder: Folder | None = None,
         clock: Clock | None = None,
         entropy: Entropy = os.urandom,
+        budget: Budget | None = None,
     ) -> None:
+        self.budget = budget
         self.config, self.registry, self.storage, self.folder = config, registry, storage, folder
         self.platform = config.server.platform
         self.clock: Clock = clock or SystemClock()
@@ -149,7 +152,11 @@ class Runtime:
         """Put the parts of the runtime together."""
         runtime = self.config.runtime
         self.kernel = kernel = Kernel(
-            clock=self.clock, entropy=self._entropy, platform=self.platform, journal=journal
+            clock=self.clock,
+            entropy=self._entropy,
+            platform=self.platform,
+            journal=journal,
+            budget=self.budget,
         )
         self.timers = timers = Timers()
         protocols = {

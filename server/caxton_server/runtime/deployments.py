@@ -45,7 +45,7 @@ from caxton_core.resources import Manifest, nearest
 from caxton_core.views import DeploymentView, Page
 from returns.result import Failure, Result, Success
 
-from caxton_server.runtime import handovers
+from caxton_server.runtime import budgets, handovers
 from caxton_server.runtime.cells import Cell
 
 if TYPE_CHECKING:
@@ -136,6 +136,14 @@ class Deployments:
             digest = await self._module(manifest, module, signature)
             if isinstance(digest, Failure):
                 return Failure(digest.failure())
+            refused = budgets.refuse(
+                kernel,
+                self.agents.conversations.publish,
+                f"{manifest.name}@{kernel.platform}",
+                self.modules.ready[digest.unwrap(), manifest.profile],
+            )
+            if refused is not None:
+                return Failure(refused)
             rollout = self._begin(manifest, digest.unwrap(), sandbox, strategy, cell)
             await self._observe(rollout, Validated())
         finally:

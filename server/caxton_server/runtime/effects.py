@@ -275,6 +275,7 @@ class Performer:
         delivery = step.delivery
         cell.faults += 1
         if fault.reason == "trap":
+            cell.traps += 1
             kernel.count_trap(fault.detail)
         if delivery is None:
             return

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar, final
 
+from caxton_core.budgets import Budget
 from caxton_core.ids import UuidSource
 from caxton_core.messages import FipaMessage, Performative, format_time
 from caxton_core.nesting import Codec
@@ -76,6 +77,7 @@ class Counters:
         self.deployments: Counter[tuple[str, str]] = Counter()
         self.signatures: Counter[tuple[str, str]] = Counter()
         self.fuel = 0
+        self.memory_refusals = 0
         self.messages = 0
         self.rejections: Counter[str] = Counter()
         self.durations: dict[str, list[float]] = {}
@@ -85,7 +87,16 @@ class Counters:
 class Kernel:
     """What every part of the runtime shares."""
 
-    def __init__(self, *, clock: Clock, entropy: Entropy, platform: str, journal: Journal) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        entropy: Entropy,
+        platform: str,
+        journal: Journal,
+        budget: Budget | None = None,
+    ) -> None:
+        self.budget = Budget() if budget is None else budget
         self.clock = clock
         self.entropy = entropy
         self.platform = platform

@@ -62,7 +62,8 @@ class Modules:
             sandboxes,
             profiles,
         )
-        self.ready: set[tuple[str, str]] = set()
+        self.ready: dict[tuple[str, str], int] = {}
+        """The memory that each module begins with under a profile, once it can be opened."""
 
     def sandbox_of(self, profile: str) -> str | None:
         """Return the name of the sandbox that runs a profile."""
@@ -128,7 +129,8 @@ class Modules:
             return Failure(InvalidModule(f"no sandbox runs the profile {profile!r}"))
         checked = await asyncio.to_thread(self.sandboxes[sandbox].check, data, profile)
         if isinstance(checked, Success):
-            self.ready.add((checked.unwrap().sha256, profile))
+            info = checked.unwrap()
+            self.ready[info.sha256, profile] = info.memory
         return checked
 
     async def _keep(
@@ -218,7 +220,7 @@ class Modules:
         users = sorted(cell.name for cell in self.kernel.cells.values() if cell.module == digest)
         if users:
             return Failure(Conflict(f"module {digest} is run by {', '.join(users[:5])}"))
-        self.ready = {key for key in self.ready if key[0] != digest}
+        self.ready = {key: size for key, size in self.ready.items() if key[0] != digest}
         await self.kernel.journal.wait(
             self.kernel.journal.put_row(Row("modules", digest, {}, deleted=True))
         )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from caxton_core import __version__
 from caxton_core.agents import AGENT
+from caxton_core.budgets import Budget
 from caxton_core.errors import (
     AgentNotFound,
     Conflict,
@@ -37,6 +38,7 @@ from caxton_core.views import (
     ExchangeView,
     HealthView,
     LogLine,
+    MemoryView,
     MessageView,
     ModuleView,
     Page,
@@ -47,7 +49,7 @@ from caxton_core.views import (
 )  # fmt: skip
 from returns.result import Failure, Result, Success
 
-from caxton_server.runtime import listings, samples, streams
+from caxton_server.runtime import budgets, listings, samples, streams
 from caxton_server.runtime.assembly import Runtime
 from caxton_server.runtime.cells import Cell
 from caxton_server.runtime.samples import NodeSample
@@ -79,8 +81,10 @@ class Node(Runtime):
         healthy = self.running and self.kernel.journal.failing is None and not self.loop.failed
         status = "ok" if healthy else "degraded"
         uptime = round(self.clock.monotonic() - self.started_at, 3)
+        budget = self.kernel.budget if self.running else Budget()
+        memory = MemoryView(budget.used, budget.limit)
         return HealthView(
-            status, __version__, self.platform, uptime, counts, self.storage.durability
+            status, __version__, self.platform, uptime, counts, self.storage.durability, memory
         )
 
     def ready(self) -> list[CheckView]:
@@ -200,11 +204,9 @@ class Node(Runtime):
             case missing:
                 return Failure(missing.failure())
         if verb in OPENING and isinstance(AGENT.fire(cell.state, verb), Success):
-            loaded = await self.modules_.load(
-                cell.module_digest, cell.manifest.profile, agent=cell.address
-            )
-            if isinstance(loaded, Failure):
-                return Failure(loaded.failure())
+            admitted = await self._admit(cell)
+            if isinstance(admitted, Failure):
+                return Failure(admitted.failure())
         done: asyncio.Future[Fault | None] = asyncio.get_running_loop().create_future()
         self.kernel.tick()
         refused: InvalidTransition | None = self.agents_.control(
@@ -219,6 +221,18 @@ class Node(Runtime):
         if fault is not None:
             return Failure(StartFailed(cell.name, fault.reason, fault.detail))
         return Success(listings.agent_view(cell))
+
+    async def _admit(self, cell: Cell) -> Result[None, NodeError]:
+        """Say whether an agent may get a new instance: its module is trusted, and the node has the memory."""
+        loaded = await self.modules_.load(
+            cell.module_digest, cell.manifest.profile, agent=cell.address
+        )
+        if isinstance(loaded, Failure):
+            return Failure(loaded.failure())
+        minimum = self.modules_.ready[cell.module_digest, cell.manifest.profile]
+        publish = self.conversations_.publish
+        refused = budgets.refuse(self.kernel, publish, cell.address, minimum, instead_of=cell)
+        return Success(None) if refused is None else Failure(refused)
 
     async def remove_agent(self, ref: str) -> Result[None, NodeError]:
         """Remove an agent; its mailbox is answered with failures."""

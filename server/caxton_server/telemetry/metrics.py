@@ -62,6 +62,8 @@ METRICS: Final[tuple[MetricRow, ...]] = (
     MetricRow("dead_letters_total", "counter", ("reason",), "Messages kept because they could not be delivered or handled.", lambda s: s.node.dead_letters),
     MetricRow("wasm_traps_total", "counter", ("trap",), "Traps of guests.", lambda s: s.node.traps),
     MetricRow("wasm_fuel_consumed_total", "counter", (), "Fuel all guests used.", lambda s: s.node.fuel),
+    MetricRow("node_memory_bytes", "gauge", ("kind",), "What runtime.node_memory counts: linear memory of guests, overhead, and the limit if there is one.", lambda s: s.node.memory),
+    MetricRow("node_memory_refusals_total", "counter", (), "Starts of agents refused because of runtime.node_memory.", lambda s: s.node.memory_refusals),
     MetricRow("deployments_total", "counter", ("strategy", "result"), "Deployments that ended.", lambda s: s.node.deployments),
     MetricRow("module_signatures_total", "counter", ("verdict", "outcome"), "Modules judged by their signatures: accepted, warned or refused.", lambda s: s.node.signatures),
     MetricRow("deployment_weight_ratio", "gauge", ("track",), "Share of new conversations on each track, mean of running rollouts.", lambda s: s.node.weights),

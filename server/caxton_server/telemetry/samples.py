@@ -30,6 +30,8 @@ class NodeSample(msgspec.Struct, frozen=True):
     deployments: Mapping[tuple[str, str], int] = {}
     signatures: Mapping[tuple[str, str], int] = {}
     weights: Mapping[str, float] = {}
+    memory: Mapping[str, int] = {}
+    memory_refusals: int = 0
     commit_times: list[float] = []
     storage_errors: int = 0
 
