@@ -31,6 +31,7 @@ import msgspec
 import pluggy
 from returns.result import Result
 
+from caxton_core.budgets import Budget
 from caxton_core.conversations import Protocol
 from caxton_core.deployments import Strategy
 from caxton_core.errors import InvalidSetting, StorageError
@@ -56,10 +57,14 @@ class StorageOptions(msgspec.Struct, frozen=True):
 
 
 class SandboxOptions(msgspec.Struct, frozen=True):
-    """What a sandbox is made from: a folder of its own to cache in ("" for none), the plugin's own settings."""
+    """What a sandbox is made from: a folder of its own to cache in ("" for none), the plugin's own settings, the budget.
+
+    A sandbox that enters its instances in the budget, and says when they grow, keeps to `runtime.node_memory`.
+    """
 
     cache: str = ""
     settings: Mapping[str, Any] = {}
+    budget: Budget = msgspec.field(default_factory=Budget)
 
 
 MakeStorage: TypeAlias = Callable[[StorageOptions], Result[Storage, StorageError | InvalidSetting]]

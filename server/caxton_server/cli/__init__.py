@@ -35,7 +35,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     },
     "Work with agents": {
         "agent": ("agents:agent", "Deploy, watch and control agents."),
-        "module": ("modules:module", "Check, push and list WebAssembly modules."),
+        "module": ("modules:module", "Check, sign, push and list WebAssembly modules."),
         "send": ("messages:send", "Send one message."),
         "request": ("messages:request", "Send one message and wait for the reply."),
         "conversation": ("conversations:conversation", "Start, watch and cancel conversations."),

@@ -20,6 +20,7 @@ from caxton_server.cli.connections import (
 )
 from caxton_server.cli.exits import Exit, Stopped
 from caxton_server.cli.printing import clean, data, pairs, short, table, talk
+from caxton_server.cli.signatures import read_signature, signature_option
 
 if TYPE_CHECKING:
     from caxton_server.client import Client
@@ -36,9 +37,18 @@ def agent() -> None:
     "--module", type=click.Path(path_type=Path), help="The module, if not the manifest's."
 )
 @click.option("--name", help="Name of the agent, if not the manifest's.")
+@signature_option
 @connected
 @json_option
-def deploy(node: Client, /, file: Path, module: Path | None, name: str | None, json_: bool) -> None:
+def deploy(
+    node: Client,
+    /,
+    file: Path,
+    module: Path | None,
+    name: str | None,
+    signature: Path | None,
+    json_: bool,
+) -> None:
     """Deploy the agent that the manifest FILE describes; FILE may also be a .wasm with --name.
 
     The module's path counts from the manifest's folder. The agent is running when the command ends.
@@ -50,7 +60,7 @@ def deploy(node: Client, /, file: Path, module: Path | None, name: str | None, j
     """
     manifest, path = read_manifest(file, module, name)
     wasm = None if path is None else read_bytes(path)
-    deployed = answer(node.deploy(manifest, wasm))
+    deployed = answer(node.deploy(manifest, wasm, signature=read_signature(signature, path)))
     if json_:
         data(deployed)
     else:

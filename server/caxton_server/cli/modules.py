@@ -1,4 +1,4 @@
-"""`caxton module`: check modules here, push them to a node, list what it holds."""
+"""`caxton module`: check modules here, push them to a node, list what it holds; `signatures.py` signs them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from caxton_server.cli.connections import (
 from caxton_server.cli.exits import Exit, Stopped
 from caxton_server.cli.plugins import installed
 from caxton_server.cli.printing import Columns, data, pairs, short, table, talk
+from caxton_server.cli.signatures import keygen, read_signature, sign, signature_option, verify
 
 if TYPE_CHECKING:
     from caxton_core.ports import ModuleInfo
@@ -31,7 +32,11 @@ _TRIED = ("strict", "standard")
 
 @click.group()
 def module() -> None:
-    """Check, push and list WebAssembly modules."""
+    """Check, sign, push and list WebAssembly modules."""
+
+
+for _command in (keygen, sign, verify):
+    module.add_command(_command)
 
 
 @module.command("list")
@@ -55,6 +60,7 @@ def list_modules(node: Client, /, limit: int, cursor: str | None, json_: bool) -
         "size": "size",
         "profile": "profile",
         "imports": "imports",
+        "signed by": "signed_by",
     }
     table(plain(found.items), columns)
     if found.next_cursor:
@@ -64,16 +70,20 @@ def list_modules(node: Client, /, limit: int, cursor: str | None, json_: bool) -
 @module.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--profile", help="What to check it against: strict or standard.")
+@signature_option
 @connected
 @json_option
-def push(node: Client, /, file: Path, profile: str | None, json_: bool) -> None:
-    """Give a node a module; manifests may then name its digest.
+def push(
+    node: Client, /, file: Path, profile: str | None, signature: Path | None, json_: bool
+) -> None:
+    """Give a node a module, with its signature; manifests may then name its digest.
 
     \b
     Example:
       caxton module push pricer.wasm
     """
-    view = answer(node.push_module(read_bytes(file), profile=profile))
+    signed = read_signature(signature, file)
+    view = answer(node.push_module(read_bytes(file), profile=profile, signature=signed))
     if json_:
         data(view)
     else:

@@ -35,6 +35,7 @@ from caxton_core.errors import (
     NotFound,
     StartFailed,
     StorageError,
+    UntrustedModule,
 )  # fmt: skip
 from caxton_core.events import AgentDeployed, DeploymentChanged, DeploymentStarted
 from caxton_core.ids import DeploymentId, ModuleDigest
@@ -44,10 +45,12 @@ from caxton_core.resources import Manifest, nearest
 from caxton_core.views import DeploymentView, Page
 from returns.result import Failure, Result, Success
 
-from caxton_server.runtime import handovers
+from caxton_server.runtime import budgets, handovers
 from caxton_server.runtime.cells import Cell
 
 if TYPE_CHECKING:
+    from caxton_core.signatures import Signature
+
     from caxton_server.runtime.agents import Agents
     from caxton_server.runtime.kernel import Kernel
     from caxton_server.runtime.modules import Modules
@@ -65,6 +68,7 @@ DeployError: TypeAlias = (
     | NotFound
     | StartFailed
     | StorageError
+    | UntrustedModule
 )
 
 
@@ -106,6 +110,7 @@ class Deployments:
         manifest: Manifest,
         module: bytes | None,
         *,
+        signature: Signature | None = None,
         strategy: str = "direct",
         cell: Cell | None = None,
     ) -> Result[tuple[Cell, DeploymentView], DeployError]:
@@ -128,9 +133,17 @@ class Deployments:
                     nearest(manifest.profile, profiles),
                 )
                 return Failure(InvalidManifest((wrong,)))
-            digest = await self._module(manifest, module)
+            digest = await self._module(manifest, module, signature)
             if isinstance(digest, Failure):
                 return Failure(digest.failure())
+            refused = budgets.refuse(
+                kernel,
+                self.agents.conversations.publish,
+                f"{manifest.name}@{kernel.platform}",
+                self.modules.ready[digest.unwrap(), manifest.profile],
+            )
+            if refused is not None:
+                return Failure(refused)
             rollout = self._begin(manifest, digest.unwrap(), sandbox, strategy, cell)
             await self._observe(rollout, Validated())
         finally:
@@ -143,18 +156,21 @@ class Deployments:
         return Success((rollout.cell, view))
 
     async def _module(
-        self, manifest: Manifest, module: bytes | None
+        self, manifest: Manifest, module: bytes | None, signature: Signature | None
     ) -> Result[ModuleDigest, DeployError]:
         """Check the module that came with the manifest, or find the one it names."""
+        agent = f"{manifest.name}@{self.kernel.platform}"
         if module is not None:
-            pushed = await self.modules.push(module, manifest.profile)
+            pushed = await self.modules.push(
+                module, manifest.profile, signature=signature, agent=agent
+            )
             return pushed.map(lambda view: ModuleDigest(view.sha256))
         digest = manifest.digest
         if digest is None:
             return Failure(
                 InvalidModule("no module was given, and the manifest names none by sha256:")
             )
-        loaded = await self.modules.load(digest, manifest.profile)
+        loaded = await self.modules.load(digest, manifest.profile, signature=signature, agent=agent)
         return loaded.map(lambda _: digest)
 
     def _begin(

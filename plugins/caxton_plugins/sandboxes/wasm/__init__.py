@@ -26,7 +26,7 @@ def make(options: SandboxOptions) -> Result[Sandbox, InvalidSetting]:
         return Failure(
             InvalidSetting("plugins.settings.wasm", "native", f"{native!r} is neither auto nor off")
         )
-    sandbox = WasmSandbox(options.cache, native=native == "auto")
+    sandbox = WasmSandbox(options.cache, native=native == "auto", budget=options.budget)
     sandbox.warm()
     return Success(sandbox)
 

@@ -185,10 +185,11 @@ TWO: Final = ctypes.c_size_t(2)
 class Place:
     """A store with its frame: what a guest calls through. `close` must be called, once."""
 
-    __slots__ = ("arguments", "context", "error", "frame", "handle", "memory", "message", "result",
+    __slots__ = ("_table_limit", "arguments", "context", "error", "frame", "handle", "memory", "message", "result",
                  "slots", "store", "trap")  # fmt: skip
 
     def __init__(self, engine: int, memory_limit: int, table_limit: int, interval: int) -> None:
+        self._table_limit = table_limit
         frame = Frame()
         base = ctypes.addressof(frame)
         self.frame = frame
@@ -203,9 +204,13 @@ class Place:
         self.store: int = _store_new(engine, None, None)
         frame.context = _store_context(self.store)
         self.context = Pointer(frame.context)
-        _store_limiter(self.store, memory_limit, table_limit, 1, 1, 1)
+        self.cap(memory_limit)
         _must(_set_fuel(self.context, FOREVER))
         self.set_interval(interval)
+
+    def cap(self, memory_limit: int) -> None:
+        """Set how large the memory may become; not from inside an import of this store."""
+        _store_limiter(self.store, memory_limit, self._table_limit, 1, 1, 1)
 
     def function(self, entry: int) -> Pointer:
         """Return where the handle of an exported function is kept."""

@@ -7,6 +7,8 @@ Rules:
 - Pointers and lengths from the guest are masked to u32 and checked against the size before any use.
 - After a fatal fault, or when a call is dropped half-way, the store is deleted and never used again.
 - `handle` is written out flat because it runs once per message; every other call is one of `scripts.py`.
+- What its memory grows by is told to the node's budget before another guest runs, and the room it then has is taken over
+  between two slices: a store's limits are not touched from inside its own imports.
 - Fuel is endless: what a call may burn is checked between its slices, so a short call sets and asks no fuel at all.
 """
 
@@ -42,6 +44,7 @@ from caxton_plugins.sandboxes.wasm.calls import (
 from caxton_plugins.sandboxes.wasm.modules import PAGE
 
 if TYPE_CHECKING:
+    from caxton_core.budgets import Budget
     from caxton_core.ports import Host
     from caxton_core.resources import Limits
 
@@ -55,25 +58,28 @@ class WasmGuest:
     """A guest of `Sandbox.open`; see `caxton_core.ports.Guest`."""
 
     __slots__ = (
-        "_cpu_fuel", "_deadline", "_final_fuel", "_held", "_memory_limit", "_script", "_slice_fuel", "_started", "_time_limit",
-        "alive", "context", "entries", "future", "grows", "host", "host_calls", "inbox", "largest", "loaded",
+        "__weakref__", "_cpu_fuel", "_deadline", "_final_fuel", "_held", "_memory_limit", "_most", "_reserved", "_script",
+        "_slice_fuel", "_started", "_time_limit", "alive", "budget", "context", "entries", "future", "grows", "host", "host_calls", "inbox", "largest", "loaded",
         "memory", "place", "refusal", "room", "size", "slice_began", "slots", "slots_at", "throttled", "turn",
         "view",
     )  # fmt: skip
 
-    def __init__(self, loaded: Loaded, limits: Limits, host: Host) -> None:
+    def __init__(self, loaded: Loaded, limits: Limits, host: Host, budget: Budget) -> None:
         engine = loaded.engine
         self.alive = False
+        self._memory_limit: int = limits.memory
+        self._most = min(limits.memory, loaded.survey.memory_minimum + budget.room)
         self.place = place = Place(
-            engine.address, limits.memory, engine.table_limit, engine.slice_fuel
+            engine.address, self._most, engine.table_limit, engine.slice_fuel
         )
         self.alive = True
+        self.size = self._reserved = 0
+        self.budget = budget
         self.host = host
         self.loaded, self.entries, self.turn = loaded, loaded.entries, engine.turn
         self.context, self.memory = place.context, place.memory
-        self.grows = loaded.survey.grows
+        self.grows = False  # known once there is a memory to ask: not while a start function runs
         self.largest = limits.message_size
-        self._memory_limit = int(limits.memory)
         self._cpu_fuel = limits.cpu_ms * engine.fuel_per_ms
         self._time_limit = limits.time_ms / 1000
         self._slice_fuel = engine.slice_fuel
@@ -86,7 +92,6 @@ class WasmGuest:
         self._held = 0.0  # seconds of the thread, as far as they were measured
         self._final_fuel = 0
         # Where the memory is, and the inbox in it
-        self.size = 0
         self.view = NO_MEMORY
         self.inbox = 0
         self.room = -1  # not even an empty message fits: there is no inbox
@@ -95,6 +100,7 @@ class WasmGuest:
         self.slice_began = 0.0
         self.throttled = False
         self.slots, self.slots_at = NO_MEMORY, 0
+        budget.enter(self if loaded.survey.grows else None)
 
     def handle(self, wire: bytes) -> Outcome:
         """Give the guest one encoded message."""
@@ -126,6 +132,7 @@ class WasmGuest:
             self._unthrottle()
         if self.grows and memory_size(self.context, self.memory) != self.size:
             self.look()
+            self.fit()
         code = slots[RESULT] & MASK
         if code == 0:
             return None
@@ -190,6 +197,7 @@ class WasmGuest:
         future, self.future = self.future, 0
         if future:
             drop(future)
+        self.budget.leave(self, self.size + self._reserved)
         self.size = 0
         self.place.close()
 
@@ -209,12 +217,34 @@ class WasmGuest:
 
     # For imports and scripts
 
+    def place_memory(self) -> None:
+        """Begin to follow the memory, which is there from now on."""
+        self.grows = self.loaded.survey.grows
+        self.look()
+        self.fit()
+
     def look(self) -> None:
         """Ask how large the memory is, and take a new view when it grew."""
         size = memory_size(self.context, self.memory)
         if size != self.size:
-            self.size = size
+            grown, self.size = size - self.size - self._reserved, size
+            self._reserved = 0
+            self.budget.grew(grown, self)
             self.view = view_of(memory_data(self.context, self.memory), size)
+
+    def fit(self) -> None:
+        """Let the memory grow by what the budget has room for, and to its own limit at most."""
+        size = max(self.size, self.loaded.survey.memory_minimum)
+        most = min(self._memory_limit, size + self.budget.room)
+        if most != self._most:
+            self._most = most
+            self.place.cap(most)
+
+    def grown(self) -> None:
+        """Notice from inside an import that the memory grew; what room is left is taken over when the slice ends."""
+        self.look()
+        if self.size + self.budget.room < self._memory_limit or self._most < self._memory_limit:
+            self.throttle()
 
     def throttle(self) -> None:
         """End this slice at the guest's next instruction that counts fuel."""
@@ -276,6 +306,14 @@ class WasmGuest:
 
     def _judge(self) -> Outcome:
         """Say whether a call that is not done may go on."""
+        if self.grows:
+            self.look()
+            self.fit()
+        elif (
+            not self.size and not self._reserved
+        ):  # what its start function does to its memory is not to be seen
+            self._reserved = self._most
+            self.budget.grew(self._most, self)
         if self.place.fuel_left() < self._deadline:
             most = self._cpu_fuel // self.loaded.engine.fuel_per_ms
             return self._die(Fault("cpu", f"the CPU time of a call, {most} ms, is used up"))
@@ -292,6 +330,7 @@ class WasmGuest:
     def _unthrottle(self) -> None:
         self.throttled = False
         self.place.set_interval(self._slice_fuel)
+        self.fit()
 
     def _failed(self) -> Outcome:
         """Turn the trap or error of the call that ended into a fault."""
@@ -304,10 +343,11 @@ class WasmGuest:
             return self._die(Fault("memory", _sentence(text)))
         if self.grows and self.size:
             self.look()
-        if self.grows and self.size + PAGE > self._memory_limit:
+        if self.grows and self.size + PAGE > self._most:
             # A guest that can't get memory has no other end than a trap.
-            detail = f"{_sentence(text)}; its memory had reached {self.size} of {self._memory_limit} bytes"
-            return self._die(Fault("trap", detail, "memory"))
+            detail = f"{_sentence(text)}; its memory had reached {self.size} of {self._most} bytes"
+            limit = "memory" if self._most == self._memory_limit else "node_memory"
+            return self._die(Fault("trap", detail, limit))
         return self._die(Fault("trap", _sentence(text)))
 
     def _die(self, fault: Fault) -> Fault:

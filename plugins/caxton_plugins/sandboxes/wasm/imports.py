@@ -205,7 +205,7 @@ def bridge(turn: Turn, name: str, body: Body) -> Callback:
                     Fault("host-calls", f"more than {HOST_CALLS} host calls in a step")
                 )
             if guest.grows and memory_size(guest.context, guest.memory) != guest.size:
-                guest.look()
+                guest.grown()
             if at != guest.slots_at:
                 guest.slots_at, guest.slots = at, slots_at(at)
             slots = guest.slots

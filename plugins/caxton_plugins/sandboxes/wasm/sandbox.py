@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
+from caxton_core.budgets import Budget
 from caxton_core.errors import InvalidModule, LimitExceeded
 from caxton_core.ports import Guest, ModuleInfo
 from returns.result import Failure, Result, Success
@@ -35,7 +36,10 @@ class WasmSandbox:
 
     name = "wasm"
 
-    def __init__(self, cache: str = "", *, native: bool = True) -> None:
+    def __init__(
+        self, cache: str = "", *, native: bool = True, budget: Budget | None = None
+    ) -> None:
+        self._budget = Budget() if budget is None else budget
         self._cache = Cache(cache)
         self._guest_class = guest_class(native=native)
         self._compiler = Compiler()
@@ -62,7 +66,13 @@ class WasmSandbox:
             )
         return loaded.map(
             lambda module: ModuleInfo(
-                digest, len(data), profile, module.survey.exports, module.survey.imports, cached
+                digest,
+                len(data),
+                profile,
+                module.survey.exports,
+                module.survey.imports,
+                cached,
+                module.survey.memory_minimum,
             )
         )
 
@@ -80,7 +90,7 @@ class WasmSandbox:
             return Failure(LimitExceeded("memory", limits.memory, loaded.survey.memory_minimum))
         if refused := MAPPINGS.take(MAPPINGS_EACH):
             return Failure(refused)
-        return Success(self._guest_class(loaded, limits, host))
+        return Success(self._guest_class(loaded, limits, host, self._budget))
 
     def close(self) -> None:
         """Release engines and the child process; guests must be closed before."""
