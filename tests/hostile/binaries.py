@@ -71,9 +71,11 @@ def sections(
     functions: Iterable[bytes] = (),
     types: Iterable[bytes] = (),
     exports: Iterable[bytes] = (),
+    before_memory: bytes = b"",
     before_export: bytes = b"",
     after_export: bytes = b"",
     after_code: bytes = b"",
+    memory: bytes = b"\2\0",
     handle: bytes = CONST_0,
     groups: Iterable[bytes] = (),
 ) -> list[bytes]:
@@ -82,9 +84,10 @@ def sections(
     listed = [
         section(TYPE, vector([*TYPES, *types])),
         section(FUNCTION, vector([b"\0", b"\1", *[b"\2"] * len(more)])),
+        before_memory,
         section(MEMORY, b"\1\0\4"),
         before_export,
-        section(EXPORT, vector([*EXPORTS, *exports])),
+        section(EXPORT, vector([name("memory") + memory, *EXPORTS[1:], *exports])),
         after_export,
         section(
             CODE,

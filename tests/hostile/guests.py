@@ -32,12 +32,13 @@ def agent(
     memory: str = str(PAGES),
     alloc: str = f"(i32.const {INBOX})",
     library: bool = True,
+    handle: str = "handle_message",
 ) -> Callable[[], bytes]:
     """Return a maker of a guest whose `handle_message($p, $n)` is `body`, with `more` fields of the module."""
     text = f"""(module {imports}
       (memory (export "memory") {memory})
       (func (export "caxton_alloc") (param $size i32) (result i32) {alloc})
-      (func $handle (export "handle_message") (param $p i32) (param $n i32) (result i32)
+      (func $handle (export "{handle}") (param $p i32) (param $n i32) (result i32)
         (local $i i32) (local $at i32) (local $x i32) (local $y i64) (local $f f64) {body})
       {LIBRARY if library else ""} {more})"""
     return lambda: bytes(wat2wasm(text))
@@ -69,19 +70,28 @@ def said(number: int) -> str:
     return f"{'-' if number < 0 else '+'}{abs(number):011d}"
 
 
+def _placed(value: bytes) -> tuple[int, dict[str, Any]]:
+    """Return where bytes go, and the memory that takes: page 0 is small, and page 1 has texts."""
+    if len(value) < OK_AT:
+        return 0, {}
+    return END, {"memory": str(PAGES + 1 + len(value) // PAGE)}
+
+
 def responding(response: bytes, **options: Any) -> Callable[[], bytes]:
     """Return a maker of a guest that answers with these bytes, whatever they are."""
-    body = f"(call $respond (local.get $p) (i32.const 0) (i32.const {len(response)}))"
-    return agent(body, data(0, response), **options)
+    at, memory = _placed(response)
+    body = f"(call $respond (local.get $p) (i32.const {at}) (i32.const {len(response)}))"
+    return agent(body, data(at, response), **memory, **options)
 
 
 def sending(message: bytes, **options: Any) -> Callable[[], bytes]:
     """Return a maker of a guest that sends these bytes, and answers with what `send` returned."""
-    call = f"(call $send (i32.const 0) (i32.const {len(message)}))"
-    return telling(call, data(0, message), **options)
+    at, memory = _placed(message)
+    call = f"(call $send (i32.const {at}) (i32.const {len(message)}))"
+    return telling(call, data(at, message), **memory, **options)
 
 
-def inform(content: Any = "x", **fields: Any) -> bytes:
+def inform(content: Any = "x", /, **fields: Any) -> bytes:
     """Encode a message as a guest would."""
     return json.dumps({"performative": "inform", "content": content, **fields}).encode()
 

@@ -80,7 +80,7 @@ CASES: tuple[Case, ...] = (
         "(loop (table.copy $t $t (i32.const 0) (i32.const 5000) (i32.const 5000)) (br 0)) (unreachable)",
         "(table $t 10000 funcref)"), "cpu", _CPU, manifest=_BULK),
     fails("slow/straight-on", agent(
-        "(loop " + "(local.set $x (i32.add (local.get $x) (i32.const 3)))" * 20_000 + "(br 0)) (unreachable)"
+        "(loop " + "(local.set $x (i32.add (local.get $x) (i32.const 3)))" * 5_000 + "(br 0)) (unreachable)"
     ), "cpu", _CPU),
     fails("loop/no-imports", agent(LOOP, imports=NO_IMPORTS, library=False), "cpu", _CPU),
 )  # fmt: skip
