@@ -185,14 +185,17 @@ TWO: Final = ctypes.c_size_t(2)
 class Place:
     """A store with its frame: what a guest calls through. `close` must be called, once."""
 
-    __slots__ = ("_table_limit", "arguments", "context", "error", "frame", "handle", "memory", "message", "result",
+    __slots__ = ("_table_limit", "arguments", "context", "error", "frame", "handle", "mappings", "memory", "message", "result",
                  "slots", "store", "trap")  # fmt: skip
 
-    def __init__(self, engine: int, memory_limit: int, table_limit: int, interval: int) -> None:
+    def __init__(
+        self, engine: int, memory_limit: int, table_limit: int, interval: int, mappings: int
+    ) -> None:
         self._table_limit = table_limit
         frame = Frame()
         base = ctypes.addressof(frame)
         self.frame = frame
+        self.mappings = mappings
         self.slots: memoryview = memoryview(frame).cast("B").cast("Q")
         self.message = Pointer(base + Frame.message.offset)
         self.arguments = Pointer(base + Frame.arguments.offset)
@@ -269,7 +272,7 @@ class Place:
         store, self.store = self.store, 0
         if store:
             _store_delete(store)
-            MAPPINGS.give(MAPPINGS_EACH)
+            MAPPINGS.give(self.mappings)
 
 
 def new_trap(text: str) -> int:

@@ -5,6 +5,8 @@ Rules:
 - Some combinations abort the process inside `wasm_engine_new_with_config`, so a profile is built in a child process
   before it is first built here (`compiler.py`).
 - Both profiles: fuel on, no address space reserved (an idle agent costs its pages), Cranelift in one thread.
+- A memory that can grow gets room to grow in, address space and no more: without it each `memory.grow` copies the whole
+  memory, for next to no fuel and without an end to the slice. So such modules have an engine of their own.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from typing import TYPE_CHECKING, Final
 from wasmtime import Config, Engine, Func, Linker, Module, Store, Trap, _bindings
 
 from caxton_plugins.sandboxes.wasm import calls, imports, wasi
+from caxton_plugins.sandboxes.wasm.calls import MAPPINGS_EACH
 
 if TYPE_CHECKING:
     from caxton_plugins.sandboxes.wasm.modules import Survey
@@ -29,6 +32,8 @@ STACK: Final = 1 << 20  # host imports run Python on it, and running out of it a
 WASM_STACK: Final = 256 << 10  # what deep recursion of a guest may take of it
 TABLE_ELEMENTS: Final = 10_000
 SLICES_PER_MS: Final = 50  # a slice is some 20 us
+GROWTH: Final = 1 << 30
+"""How far a memory grows before it must move; code does not depend on it, so either engine runs what was compiled once."""
 
 _OFF: Final = (
     "relaxed_simd", "simd", "threads", "tail_call", "function_references", "gc", "multi_memory", "memory64",
@@ -62,8 +67,8 @@ _SWITCHES: Final = {
 }
 
 
-def config_for(profile: str) -> Config:
-    """Build the configuration of a profile."""
+def config_for(profile: str, *, growth: int = 0) -> Config:
+    """Build the configuration of a profile, with so much address space for a memory to grow in."""
     config = Config()
     pointer = config.ptr()
     for name, on in PROFILES[profile].items():
@@ -72,6 +77,8 @@ def config_for(profile: str) -> Config:
         getattr(_bindings, f"wasmtime_config_{name}_set")(pointer, on)
     for name, number in _NUMBERS.items():
         getattr(_bindings, f"wasmtime_config_{name}_set")(pointer, number)
+    if growth:
+        _bindings.wasmtime_config_memory_reservation_for_growth_set(pointer, growth)
     return config
 
 
@@ -106,11 +113,12 @@ class Loaded:
 
 
 class ProfileEngine:
-    """An engine with its imports and its measure of CPU."""
+    """An engine with its imports and its measure of CPU; `beside` is the profile's other one, whose measure it takes."""
 
-    def __init__(self, profile: str) -> None:
+    def __init__(self, profile: str, *, grows: bool, beside: ProfileEngine | None = None) -> None:
         self.profile = profile
-        self.engine = Engine(config_for(profile))
+        self.engine = Engine(config_for(profile, growth=GROWTH if grows else 0))
+        self.mappings = MAPPINGS_EACH + grows  # room to grow in is a mapping beside the memory's
         self.address = calls.address(self.engine)
         self.table_limit = TABLE_ELEMENTS
         self.turn = imports.Turn()
@@ -119,7 +127,7 @@ class ProfileEngine:
             *imports.link(self.linker, self.turn, "caxton", imports.CAXTON),
             *imports.link(self.linker, self.turn, "wasi_snapshot_preview1", wasi.WASI),
         ]
-        self.fuel_per_ms = _calibrate(self.engine)
+        self.fuel_per_ms: int = _calibrate(self.engine) if beside is None else beside.fuel_per_ms
         self.slice_fuel = self.fuel_per_ms // SLICES_PER_MS
 
 

@@ -10,6 +10,8 @@ Rules:
 - What its memory grows by is told to the node's budget before another guest runs, and the room it then has is taken over
   between two slices: a store's limits are not touched from inside its own imports.
 - Fuel is endless: what a call may burn is checked between its slices, so a short call sets and asks no fuel at all.
+- Some instructions take longer than their fuel says (`memory.grow` above all), so a slice that did not end in time makes
+  the next one smaller, and one that ended soon makes it larger again, up to what it should be.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from __future__ import annotations
 import sys
 import time
 from struct import Struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from caxton_core.ports import FATAL_REASONS, SUSPENDED, Fault, Outcome
 
@@ -41,6 +43,7 @@ from caxton_plugins.sandboxes.wasm.calls import (
     poll,
     view_of,
 )
+from caxton_plugins.sandboxes.wasm.engines import SLICES_PER_MS
 from caxton_plugins.sandboxes.wasm.modules import PAGE
 
 if TYPE_CHECKING:
@@ -50,15 +53,19 @@ if TYPE_CHECKING:
 
     from caxton_plugins.sandboxes.wasm.engines import Loaded
 
+SLICE: Final = 1e-3 / SLICES_PER_MS
+SLICE_FUEL_LEAST: Final = 200
+
 _response = Struct("<II").unpack_from
 _now = time.perf_counter
+_cpu = time.thread_time
 
 
 class WasmGuest:
     """A guest of `Sandbox.open`; see `caxton_core.ports.Guest`."""
 
     __slots__ = (
-        "__weakref__", "_cpu_fuel", "_deadline", "_final_fuel", "_held", "_memory_limit", "_most", "_reserved", "_script",
+        "__weakref__", "_burnt", "_cpu_fuel", "_cpu_limit", "_deadline", "_final_fuel", "_held", "_memory_limit", "_most", "_reserved", "_script",
         "_slice_fuel", "_started", "_time_limit", "alive", "budget", "context", "entries", "future", "grows", "host", "host_calls", "inbox", "largest", "loaded",
         "memory", "place", "refusal", "room", "size", "slice_began", "slots", "slots_at", "throttled", "turn",
         "view",
@@ -70,7 +77,7 @@ class WasmGuest:
         self._memory_limit: int = limits.memory
         self._most = min(limits.memory, loaded.survey.memory_minimum + budget.room)
         self.place = place = Place(
-            engine.address, self._most, engine.table_limit, engine.slice_fuel
+            engine.address, self._most, engine.table_limit, engine.slice_fuel, engine.mappings
         )
         self.alive = True
         self.size = self._reserved = 0
@@ -81,6 +88,7 @@ class WasmGuest:
         self.grows = False  # known once there is a memory to ask: not while a start function runs
         self.largest = limits.message_size
         self._cpu_fuel = limits.cpu_ms * engine.fuel_per_ms
+        self._cpu_limit = limits.cpu_ms / 1000
         self._time_limit = limits.time_ms / 1000
         self._slice_fuel = engine.slice_fuel
         self._started = False
@@ -90,6 +98,7 @@ class WasmGuest:
         self.refusal: Fault | None = None
         self._deadline = -1  # what fuel must be left; unknown before the first suspension
         self._held = 0.0  # seconds of the thread, as far as they were measured
+        self._burnt = 0.0  # seconds of CPU in slices without host calls
         self._final_fuel = 0
         # Where the memory is, and the inbox in it
         self.view = NO_MEMORY
@@ -153,9 +162,17 @@ class WasmGuest:
         if self.throttled:
             self._unthrottle()
         self.turn.guest = self
+        burnt, calls = _cpu(), self.host_calls
         self.slice_began = began = _now()
         if not poll(future):
             self._held += _now() - began
+            spent = _cpu() - burnt
+            if self.host_calls == calls:
+                self._burnt += spent
+            if not self.throttled and (
+                spent > 2 * SLICE or self._slice_fuel < self.loaded.engine.slice_fuel
+            ):
+                self._fit(spent)
             return self._judge()
         drop(future)
         self.future = 0
@@ -314,18 +331,31 @@ class WasmGuest:
         ):  # what its start function does to its memory is not to be seen
             self._reserved = self._most
             self.budget.grew(self._most, self)
-        if self.place.fuel_left() < self._deadline:
-            most = self._cpu_fuel // self.loaded.engine.fuel_per_ms
+        # Fuel stands for the time that a mix of instructions takes; who runs only the slowest is stopped by the clock of
+        # the thread, which stands still while other processes have its core.
+        if self.place.fuel_left() < self._deadline or self._burnt > self._cpu_limit:
+            most = round(self._cpu_limit * 1000)
             return self._die(Fault("cpu", f"the CPU time of a call, {most} ms, is used up"))
         if self._held > self._time_limit:
             most = round(self._time_limit * 1000)
             return self._die(Fault("time", f"a call may hold the thread for {most} ms, no longer"))
         return SUSPENDED
 
+    def _fit(self, spent: float) -> None:
+        """Let slices take the time that they should, going by the last one."""
+        fuel = self._slice_fuel
+        if spent > 2 * SLICE:
+            fuel = max(SLICE_FUEL_LEAST, int(fuel * SLICE / spent))
+        elif spent < SLICE:
+            fuel = min(self.loaded.engine.slice_fuel, 2 * fuel)
+        if fuel != self._slice_fuel:
+            self._slice_fuel = fuel
+            self.place.set_interval(fuel)
+
     def _settle(self) -> None:
         """Forget what was counted for the call that ended."""
         self._deadline = -1
-        self._held = 0.0
+        self._held = self._burnt = 0.0
 
     def _unthrottle(self) -> None:
         self.throttled = False

@@ -16,7 +16,6 @@ from wasmtime import WasmtimeError
 from caxton_plugins.sandboxes.mappings import MAPPINGS
 from caxton_plugins.sandboxes.wasm import modules
 from caxton_plugins.sandboxes.wasm.cache import Cache
-from caxton_plugins.sandboxes.wasm.calls import MAPPINGS_EACH
 from caxton_plugins.sandboxes.wasm.compiler import Compiler
 from caxton_plugins.sandboxes.wasm.engines import PROFILES, Loaded, ProfileEngine
 from caxton_plugins.sandboxes.wasm.native import guest_class
@@ -44,7 +43,7 @@ class WasmSandbox:
         self._guest_class = guest_class(native=native)
         self._compiler = Compiler()
         self._lock = threading.RLock()
-        self._engines: dict[str, ProfileEngine] = {}
+        self._engines: dict[tuple[str, bool], ProfileEngine] = {}
         self._loaded: OrderedDict[tuple[str, str], Loaded] = OrderedDict()
 
     def warm(self) -> None:
@@ -88,7 +87,7 @@ class WasmSandbox:
             loaded = found.unwrap()
         if loaded.survey.memory_minimum > limits.memory:
             return Failure(LimitExceeded("memory", limits.memory, loaded.survey.memory_minimum))
-        if refused := MAPPINGS.take(MAPPINGS_EACH):
+        if refused := MAPPINGS.take(loaded.engine.mappings):
             return Failure(refused)
         return Success(self._guest_class(loaded, limits, host, self._budget))
 
@@ -128,7 +127,10 @@ class WasmSandbox:
             found = self._cache.find(digest, profile)
             if found is None:
                 return Failure(InvalidModule(f"{digest} was not compiled for profile {profile}"))
-            return self._engine(profile).bind(lambda engine: self._link(engine, key, *found))
+            grows = found[1].grows
+            return self._engine(profile, grows=grows).bind(
+                lambda engine: self._link(engine, key, *found)
+            )
 
     def _link(
         self, engine: ProfileEngine, key: tuple[str, str], code: bytes, survey: Survey
@@ -143,14 +145,15 @@ class WasmSandbox:
             self._loaded.popitem(last=False)
         return Success(loaded)
 
-    def _engine(self, profile: str) -> Result[ProfileEngine, InvalidModule]:
-        """Return a profile's engine; a child process builds it first."""
+    def _engine(self, profile: str, *, grows: bool = False) -> Result[ProfileEngine, InvalidModule]:
+        """Return one of a profile's two engines; a child process builds it first."""
         with self._lock:
-            if profile not in self._engines:
+            if (profile, grows) not in self._engines:
                 if not self._cache.probed(profile):
                     probe = self._compiler.probe(profile)
                     if not isinstance(probe, Success):
                         return Failure(probe.failure())
                     self._cache.remember_probe(profile)
-                self._engines[profile] = ProfileEngine(profile)
-            return Success(self._engines[profile])
+                beside = self._engines.get((profile, not grows))
+                self._engines[profile, grows] = ProfileEngine(profile, grows=grows, beside=beside)
+            return Success(self._engines[profile, grows])
