@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
 from caxton_core.errors import InvalidModule
 from returns.result import Failure, Result, Success
 
-from caxton_plugins.sandboxes.wasm.nesting import Malformed, Reader, deepest
+from caxton_plugins.sandboxes.compilation.nesting import Malformed, Reader, deepest
+from caxton_plugins.sandboxes.compilation.surveys import Survey
 
 MAGIC: Final = b"\0asm"
 VERSION: Final = b"\1\0\0\0"
@@ -65,17 +65,6 @@ OPTIONAL: Final[dict[str, Signature]] = {
     "caxton_abi_version": ("", "i"),
     "_initialize": ("", ""),
 }
-
-
-class Survey(msgspec.Struct, frozen=True):
-    """What a module asks for and offers."""
-
-    exports: tuple[str, ...]
-    imports: tuple[str, ...]
-    memory_minimum: int
-    grows: bool
-    """False when no `memory.grow` is in its code: then its memory stays where it is."""
-    functions: int
 
 
 class _Found:
