@@ -9,6 +9,7 @@ Rules:
 from __future__ import annotations
 
 import ctypes
+import re
 import sys
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias, cast
@@ -100,4 +101,9 @@ def sentence(text: str) -> str:
     for line in lines:
         if "wasm trap: " in line:
             return line.rpartition("wasm trap: ")[2]
+    if "Caused by:" in lines:
+        return _NUMBER.sub("", lines[-1])[:300]
     return lines[0][:300] if lines else "trap"
+
+
+_NUMBER: Final = re.compile(r"^\d+: +")

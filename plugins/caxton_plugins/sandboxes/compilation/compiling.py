@@ -21,7 +21,6 @@ from caxton_plugins.sandboxes.compilation.surveys import JobLimits, Kind, Survey
 
 WALL_SECONDS: Final = 13
 FILE: Final = 256 << 20
-NICENESS: Final = 10
 COMPONENT: Final = "component"
 """The one profile that takes components; every other takes core modules."""
 
@@ -57,7 +56,7 @@ def limit(limits: JobLimits) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limits.memory, limits.memory))
     resource.setrlimit(resource.RLIMIT_FSIZE, (FILE, FILE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.nice(NICENESS)
+    os.nice(limits.niceness)
     signal.setitimer(signal.ITIMER_REAL, WALL_SECONDS)
 
 

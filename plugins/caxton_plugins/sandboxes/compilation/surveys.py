@@ -26,7 +26,7 @@ class Survey(msgspec.Struct, frozen=True):
 
 
 Found: TypeAlias = Result[Survey, InvalidModule]
-Built: TypeAlias = Result[bytes, InvalidModule]
+Built: TypeAlias = Result[bytes | bytearray, InvalidModule]
 
 
 class JobLimits(msgspec.Struct, frozen=True):
@@ -34,6 +34,7 @@ class JobLimits(msgspec.Struct, frozen=True):
 
     cpu_seconds: int
     memory: int
+    niceness: int
 
 
 class Kind(msgspec.Struct, frozen=True):

@@ -21,7 +21,7 @@ def _probe(profile: str) -> None:
 
 
 def _build(data: bytes, profile: str) -> Built:
-    return Success(bytes(Module(Engine(config_for(profile)), data).serialize()))
+    return Success(Module(Engine(config_for(profile)), data).serialize())
 
 
-KIND: Final = Kind(JobLimits(cpu_seconds=10, memory=1 << 30), _survey, _probe, _build)
+KIND: Final = Kind(JobLimits(cpu_seconds=10, memory=1 << 30, niceness=10), _survey, _probe, _build)
