@@ -79,11 +79,12 @@ class Budget:
         self.linear += by
         self._settle(guest)
 
-    def leave(self, guest: Growing, size: int) -> None:
+    def leave(self, guest: Growing | None, size: int) -> None:
         """Count an instance no more."""
         self.instances -= 1
         self.linear -= size
-        self._growing.discard(guest)
+        if guest is not None:
+            self._growing.discard(guest)
         self._settle(guest)
 
     def _settle(self, but: Growing | None) -> None:

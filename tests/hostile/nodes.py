@@ -22,7 +22,7 @@ import msgspec
 from caxton_core.agents import AgentState
 from caxton_core.errors import InvalidManifest, InvalidModule, LimitExceeded, StartFailed
 from caxton_core.resources import Limits, Manifest
-from caxton_plugins.sandboxes.wasm.compiling import WALL_SECONDS
+from caxton_plugins.sandboxes.compilation.compiling import WALL_SECONDS
 from caxton_server.app import relax_collector
 from caxton_server.bench.beds import Bed, make_bed
 from caxton_server.bench.machines import resident_bytes

@@ -190,7 +190,7 @@ class Runtime:
             self.sandboxes,
         )
         profiles = {
-            profile: kind.name for kind in self.registry.sandboxes() for profile in kind.profiles
+            profile: kind for kind in self.registry.sandboxes() for profile in kind.profiles
         }
         signatures = Signatures(kernel, trust, lambda event: self.conversations_.publish(event))
         self.modules_ = Modules(kernel, self.storage, self.sandboxes, profiles, signatures)

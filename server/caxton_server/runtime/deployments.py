@@ -49,6 +49,7 @@ from caxton_server.runtime import budgets, handovers
 from caxton_server.runtime.cells import Cell
 
 if TYPE_CHECKING:
+    from caxton_core.hookspecs import SandboxKind
     from caxton_core.signatures import Signature
 
     from caxton_server.runtime.agents import Agents
@@ -124,15 +125,11 @@ class Deployments:
             return Failure(Conflict(f"another deployment of {manifest.name} is under way"))
         self.agents.reserved.add(manifest.name)
         try:
-            sandbox = self.modules.sandbox_of(manifest.profile)
-            if sandbox is None:
-                profiles = sorted(self.modules.profiles)
-                wrong = FieldError(
-                    "/profile",
-                    f"no sandbox runs {manifest.profile!r}; there are {', '.join(profiles)}",
-                    nearest(manifest.profile, profiles),
-                )
-                return Failure(InvalidManifest((wrong,)))
+            kind = self.modules.profiles.get(manifest.profile)
+            if kind is None:
+                return Failure(InvalidManifest((self._no_profile(manifest),)))
+            if manifest.codec not in kind.codecs:
+                return Failure(InvalidManifest((_no_codec(manifest, kind),)))
             digest = await self._module(manifest, module, signature)
             if isinstance(digest, Failure):
                 return Failure(digest.failure())
@@ -144,7 +141,7 @@ class Deployments:
             )
             if refused is not None:
                 return Failure(refused)
-            rollout = self._begin(manifest, digest.unwrap(), sandbox, strategy, cell)
+            rollout = self._begin(manifest, digest.unwrap(), kind.name, strategy, cell)
             await self._observe(rollout, Validated())
         finally:
             self.agents.reserved.discard(manifest.name)
@@ -154,6 +151,14 @@ class Deployments:
             return Failure(rollout.failure)
         assert rollout.cell is not None
         return Success((rollout.cell, view))
+
+    def _no_profile(self, manifest: Manifest) -> FieldError:
+        profiles = sorted(self.modules.profiles)
+        return FieldError(
+            "/profile",
+            f"no sandbox runs {manifest.profile!r}; there are {', '.join(profiles)}",
+            nearest(manifest.profile, profiles),
+        )
 
     async def _module(
         self, manifest: Manifest, module: bytes | None, signature: Signature | None
@@ -328,3 +333,10 @@ class Deployments:
         if row is None:
             return Failure(NotFound("deployment", deployment_id))
         return Success(msgspec.json.decode(row.body, type=DeploymentView))
+
+
+def _no_codec(manifest: Manifest, kind: SandboxKind) -> FieldError:
+    return FieldError(
+        "/codec",
+        f"profile {manifest.profile} takes {' or '.join(kind.codecs)}, not {manifest.codec}",
+    )

@@ -23,6 +23,9 @@ from typing import TYPE_CHECKING, Final
 
 from caxton_core.ports import FATAL_REASONS, SUSPENDED, Fault, Outcome
 
+from caxton_plugins.sandboxes.compilation.engines import SLICES_PER_MS
+from caxton_plugins.sandboxes.compilation.sections import PAGE
+from caxton_plugins.sandboxes.library import sentence
 from caxton_plugins.sandboxes.wasm import scripts
 from caxton_plugins.sandboxes.wasm.calls import (
     ERROR,
@@ -43,8 +46,6 @@ from caxton_plugins.sandboxes.wasm.calls import (
     poll,
     view_of,
 )
-from caxton_plugins.sandboxes.wasm.engines import SLICES_PER_MS
-from caxton_plugins.sandboxes.wasm.modules import PAGE
 
 if TYPE_CHECKING:
     from caxton_core.budgets import Budget
@@ -370,25 +371,16 @@ class WasmGuest:
         if code == "OUT_OF_FUEL":
             return self._die(Fault("cpu", "all fuel is used up"))
         if not code and "exceeds memory limits" in text:
-            return self._die(Fault("memory", _sentence(text)))
+            return self._die(Fault("memory", sentence(text)))
         if self.grows and self.size:
             self.look()
         if self.grows and self.size + PAGE > self._most:
             # A guest that can't get memory has no other end than a trap.
-            detail = f"{_sentence(text)}; its memory had reached {self.size} of {self._most} bytes"
+            detail = f"{sentence(text)}; its memory had reached {self.size} of {self._most} bytes"
             limit = "memory" if self._most == self._memory_limit else "node_memory"
             return self._die(Fault("trap", detail, limit))
-        return self._die(Fault("trap", _sentence(text)))
+        return self._die(Fault("trap", sentence(text)))
 
     def _die(self, fault: Fault) -> Fault:
         self.close()
         return fault
-
-
-def _sentence(text: str) -> str:
-    """Keep of wasmtime's message what says why, without the frames."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    for line in lines:
-        if "wasm trap: " in line:
-            return line.rpartition("wasm trap: ")[2]
-    return lines[0][:300] if lines else "trap"
