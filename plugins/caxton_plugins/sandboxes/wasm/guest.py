@@ -1,14 +1,10 @@
 """One instance of a core module and its calls, each cut into slices.
 
 Rules:
-- A view of guest memory is used only after its size was asked, since the last time the guest ran. wasmtime moves a
-  memory only when it grows, and a memory never shrinks: an unchanged size is an unchanged place, and a module without
-  a `memory.grow` need not be asked.
+- Its memory, and what the node's budget lets it grow to, is `memories.py`'s.
 - Pointers and lengths from the guest are masked to u32 and checked against the size before any use.
 - After a fatal fault, or when a call is dropped half-way, the store is deleted and never used again.
 - `handle` is written out flat because it runs once per message; every other call is one of `scripts.py`.
-- What its memory grows by is told to the node's budget before another guest runs, and the room it then has is taken over
-  between two slices: a store's limits are not touched from inside its own imports.
 - Fuel is endless: what a call may burn is checked between its slices, so a short call sets and asks no fuel at all.
 - Some instructions take longer than their fuel says (`memory.grow` above all), so a slice that did not end in time makes
   the next one smaller, and one that ended soon makes it larger again, up to what it should be.
@@ -24,7 +20,6 @@ from typing import TYPE_CHECKING, Final
 from caxton_core.ports import FATAL_REASONS, SUSPENDED, Fault, Outcome
 
 from caxton_plugins.sandboxes.compilation.engines import SLICES_PER_MS
-from caxton_plugins.sandboxes.compilation.sections import PAGE
 from caxton_plugins.sandboxes.library import sentence
 from caxton_plugins.sandboxes.wasm import scripts
 from caxton_plugins.sandboxes.wasm.calls import (
@@ -37,15 +32,13 @@ from caxton_plugins.sandboxes.wasm.calls import (
     RESULT,
     TRAP,
     TWO,
-    Place,
     call_async,
     drop,
-    memory_data,
     memory_size,
     new_trap,
     poll,
-    view_of,
 )
+from caxton_plugins.sandboxes.wasm.memories import LinearMemory
 
 if TYPE_CHECKING:
     from caxton_core.budgets import Budget
@@ -62,31 +55,22 @@ _now = time.perf_counter
 _cpu = time.thread_time
 
 
-class WasmGuest:
+class WasmGuest(LinearMemory):
     """A guest of `Sandbox.open`; see `caxton_core.ports.Guest`."""
 
     __slots__ = (
-        "__weakref__", "_burnt", "_cpu_fuel", "_cpu_limit", "_deadline", "_final_fuel", "_held", "_memory_limit", "_most", "_reserved", "_script",
-        "_slice_fuel", "_started", "_time_limit", "alive", "budget", "context", "entries", "future", "grows", "host", "host_calls", "inbox", "largest", "loaded",
-        "memory", "place", "refusal", "room", "size", "slice_began", "slots", "slots_at", "throttled", "turn",
-        "view",
+        "_burnt", "_cpu_fuel", "_cpu_limit", "_deadline", "_final_fuel", "_held", "_script", "_slice_fuel", "_started",
+        "_time_limit", "alive", "entries", "future", "host", "host_calls", "inbox", "largest", "refusal", "room",
+        "slice_began", "slots", "slots_at", "throttled", "turn",
     )  # fmt: skip
 
     def __init__(self, loaded: Loaded, limits: Limits, host: Host, budget: Budget) -> None:
         engine = loaded.engine
         self.alive = False
-        self._memory_limit: int = limits.memory
-        self._most = min(limits.memory, loaded.survey.memory_minimum + budget.room)
-        self.place = place = Place(
-            engine.address, self._most, engine.table_limit, engine.slice_fuel, engine.mappings
-        )
+        super().__init__(loaded, limits, budget)
         self.alive = True
-        self.size = self._reserved = 0
-        self.budget = budget
         self.host = host
-        self.loaded, self.entries, self.turn = loaded, loaded.entries, engine.turn
-        self.context, self.memory = place.context, place.memory
-        self.grows = False  # known once there is a memory to ask: not while a start function runs
+        self.entries, self.turn = loaded.entries, engine.turn
         self.largest = limits.message_size
         self._cpu_fuel = limits.cpu_ms * engine.fuel_per_ms
         self._cpu_limit = limits.cpu_ms / 1000
@@ -101,8 +85,6 @@ class WasmGuest:
         self._held = 0.0  # seconds of the thread, as far as they were measured
         self._burnt = 0.0  # seconds of CPU in slices without host calls
         self._final_fuel = 0
-        # Where the memory is, and the inbox in it
-        self.view = NO_MEMORY
         self.inbox = 0
         self.room = -1  # not even an empty message fits: there is no inbox
         # Host calls of the step and of the slice
@@ -110,7 +92,6 @@ class WasmGuest:
         self.slice_began = 0.0
         self.throttled = False
         self.slots, self.slots_at = NO_MEMORY, 0
-        budget.enter(self if loaded.survey.grows else None)
 
     def handle(self, wire: bytes) -> Outcome:
         """Give the guest one encoded message."""
@@ -206,7 +187,7 @@ class WasmGuest:
         if not self.alive:
             return
         self.alive = False
-        self.view = self.slots = NO_MEMORY
+        self.slots = NO_MEMORY
         self.room, self.slots_at = -1, 0
         self._script = None
         if self.turn.guest is self:
@@ -215,8 +196,7 @@ class WasmGuest:
         future, self.future = self.future, 0
         if future:
             drop(future)
-        self.budget.leave(self, self.size + self._reserved)
-        self.size = 0
+        self.abandon()
         self.place.close()
 
     def __del__(self) -> None:
@@ -234,35 +214,6 @@ class WasmGuest:
         return self.size
 
     # For imports and scripts
-
-    def place_memory(self) -> None:
-        """Begin to follow the memory, which is there from now on."""
-        self.grows = self.loaded.survey.grows
-        self.look()
-        self.fit()
-
-    def look(self) -> None:
-        """Ask how large the memory is, and take a new view when it grew."""
-        size = memory_size(self.context, self.memory)
-        if size != self.size:
-            grown, self.size = size - self.size - self._reserved, size
-            self._reserved = 0
-            self.budget.grew(grown, self)
-            self.view = view_of(memory_data(self.context, self.memory), size)
-
-    def fit(self) -> None:
-        """Let the memory grow by what the budget has room for, and to its own limit at most."""
-        size = max(self.size, self.loaded.survey.memory_minimum)
-        most = min(self._memory_limit, size + self.budget.room)
-        if most != self._most:
-            self._most = most
-            self.place.cap(most)
-
-    def grown(self) -> None:
-        """Notice from inside an import that the memory grew; what room is left is taken over when the slice ends."""
-        self.look()
-        if self.size + self.budget.room < self._memory_limit or self._most < self._memory_limit:
-            self.throttle()
 
     def throttle(self) -> None:
         """End this slice at the guest's next instruction that counts fuel."""
@@ -324,14 +275,7 @@ class WasmGuest:
 
     def _judge(self) -> Outcome:
         """Say whether a call that is not done may go on."""
-        if self.grows:
-            self.look()
-            self.fit()
-        elif (
-            not self.size and not self._reserved
-        ):  # what its start function does to its memory is not to be seen
-            self._reserved = self._most
-            self.budget.grew(self._most, self)
+        self.settle()
         # Fuel stands for the time that a mix of instructions takes; who runs only the slowest is stopped by the clock of
         # the thread, which stands still while other processes have its core.
         if self.place.fuel_left() < self._deadline or self._burnt > self._cpu_limit:
@@ -372,12 +316,9 @@ class WasmGuest:
             return self._die(Fault("cpu", "all fuel is used up"))
         if not code and "exceeds memory limits" in text:
             return self._die(Fault("memory", sentence(text)))
-        if self.grows and self.size:
-            self.look()
-        if self.grows and self.size + PAGE > self._most:
+        if limit := self.exhausted():
             # A guest that can't get memory has no other end than a trap.
-            detail = f"{sentence(text)}; its memory had reached {self.size} of {self._most} bytes"
-            limit = "memory" if self._most == self._memory_limit else "node_memory"
+            detail = f"{sentence(text)}; its memory had reached {self.size} of {self.most} bytes"
             return self._die(Fault("trap", detail, limit))
         return self._die(Fault("trap", sentence(text)))
 

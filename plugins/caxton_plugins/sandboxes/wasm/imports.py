@@ -202,8 +202,12 @@ def bridge(turn: Turn, name: str, body: Body) -> Callback:
                 return guest.refuse(
                     Fault("host-calls", f"more than {HOST_CALLS} host calls in a step")
                 )
-            if guest.grows and memory_size(guest.context, guest.memory) != guest.size:
-                guest.grown()
+            if (
+                guest.grows
+                and memory_size(guest.context, guest.memory) != guest.size
+                and guest.grown()
+            ):
+                guest.throttle()
             if at != guest.slots_at:
                 guest.slots_at, guest.slots = at, slots_at(at)
             slots = guest.slots
