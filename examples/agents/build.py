@@ -22,6 +22,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 SERVER = HERE.parents[1] / "server" / "caxton_server"
+SDK = HERE.parents[1] / "sdk" / "caxton_sdk"
 DEMO = SERVER / "demo"
 BENCH = SERVER / "bench" / "guests"
 ASSEMBLYSCRIPT = HERE / "assemblyscript"
@@ -29,12 +30,13 @@ ASSEMBLYSCRIPT = HERE / "assemblyscript"
 # Fits the profile `strict`: the MVP instruction set, nothing imported but `caxton`.
 C_FLAGS = (
     *("-target", "wasm32-freestanding", "-mcpu=mvp", "-nostdlib", "-fno-builtin"),
-    *("-Wall", "-Wextra", "-Werror", f"-I{HERE / 'c'}"),
+    *("-Wall", "-Wextra", "-Werror", f"-I{SDK / 'c'}"),
     *("-Wl,--no-entry", "-Wl,--strip-all", "-Wl,-z,stack-size=16384"),
 )
 ASSEMBLYSCRIPT_FLAGS = (
     *("--runtime", "minimal", "-O3", "--noAssert", "--use", "abort="),
     *("--disable", "bulk-memory", "--disable", "sign-extension", "--disable", "nontrapping-f2i"),
+    *("--path", str(SDK / "assemblyscript")),
 )
 
 Builder = Callable[[Path, Path, Path], None]

@@ -19,6 +19,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 AGENTS = ROOT / "examples" / "agents"
+SDK = ROOT / "sdk" / "caxton_sdk"
 
 
 def _load() -> ModuleType:
@@ -57,10 +58,11 @@ def _digest(source: Path) -> str:
     """Name what is compiled from a source: by it, what it may include, and how it is done."""
     parts = [AGENTS / "build.py", source]
     if source.suffix == ".c":
-        parts += sorted((AGENTS / "c").glob("*.h"))
+        parts += sorted((SDK / "c").glob("*.h"))
         made = hashlib.sha256(importlib.metadata.version("ziglang").encode())
     else:
-        parts += sorted((AGENTS / "assemblyscript").glob("*.*s*"))
+        parts += sorted((SDK / "assemblyscript").rglob("*.ts"))
+        parts.append(AGENTS / "assemblyscript" / "package-lock.json")
         made = hashlib.sha256()
     for part in parts:
         made.update(part.read_bytes() if part.is_file() else b"")

@@ -1,5 +1,5 @@
 // ACL messages: what came in, and what is said. Values are raw JSON, strings with their quotes.
-import { randomHex, respond, send } from "./caxton";
+import { randomHex, respond, send } from "./host";
 import { is, member } from "./json";
 
 /** Beside what `send` returns: the durable state had no room. */

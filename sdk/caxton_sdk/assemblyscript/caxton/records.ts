@@ -3,7 +3,7 @@
 // Its key is `<kind>/<conversation id>`; its value is `<timer> <due> <JSON>`: the number of its timer, when that rings, and
 // what is known. The record and its timer are written in the step in which it is spoken about, so they never disagree with
 // what was sent.
-import { cancelTimer, forget, now, recall, remember, setTimer } from "./caxton";
+import { cancelTimer, forget, now, recall, remember, setTimer } from "./host";
 import { is, unquoted } from "./json";
 import { Message, NOT_KEPT } from "./messages";
 

@@ -101,6 +101,41 @@ static inline void cx_integer(cx_out *out, i64 value) {
     cx_bytes(out, digits + n, 20 - n);
 }
 
+/* Durable state. What is kept has a copy in `room`; nothing when it is absent, or larger than that. */
+static inline cx_span cx_kept(cx_span key, u8 *room, u32 capacity) {
+    i32 length = cx_state_get(key.at, key.length, room, capacity);
+    return length < 0 || (u32)length > capacity ? CX_NONE : (cx_span){room, (u32)length};
+}
+
+/* 0, or -1 over the quota. */
+static inline i32 cx_keep(cx_span key, cx_span value) { return cx_state_put(key.at, key.length, value.at, value.length); }
+
+static inline void cx_forget(cx_span key) { cx_state_delete(key.at, key.length); }
+
+/* A whole number, kept as its digits; 0 when there is none. */
+static inline i64 cx_kept_number(cx_span key) {
+    u8 room[20];
+    cx_span digits = cx_kept(key, room, sizeof room);
+    int negative = digits.length && *digits.at == '-';
+    u64 value = 0;
+    for (u32 i = (u32)negative; i < digits.length; i++) value = value * 10 + (digits.at[i] - '0');
+    return negative ? (i64)(0 - value) : (i64)value;
+}
+
+static inline i32 cx_keep_number(cx_span key, i64 value) {
+    u8 room[20];
+    cx_out out = {room, 0, sizeof room, 0};
+    cx_integer(&out, value);
+    return cx_keep(key, (cx_span){room, out.length});
+}
+
+/* A line in the agent's log. */
+enum { CX_TRACE, CX_DEBUG, CX_INFO, CX_WARNING, CX_ERROR };
+static inline void cx_say(i32 level, cx_span text) { cx_log(level, text.at, text.length); }
+
+/* A message to ourselves in `delay_ms`, whose content is this text; its number, or -1. acl_is_timer tells it. */
+static inline i32 cx_timer(i64 delay_ms, cx_span content) { return cx_set_timer(delay_ms, content.at, content.length); }
+
 /* The answer to the message at `inbox`: its place over the message's first 8 bytes, then 1. */
 static inline i32 cx_respond(void *inbox, const cx_out *out) {
     if (out->full) return 90;

@@ -4,7 +4,7 @@
 // no longer than a conversation may (TTL_MS): at Event.Expired subscribe anew.
 // Publisher: to a subscribe answer with `accept` or refuse; `inform` tells everybody; `left` says that a message was a
 // cancel, and inform answers it.
-import { forget, now, recall, remember } from "./caxton";
+import { forget, now, recall, remember } from "./host";
 import * as initiators from "./initiators";
 import { News } from "./initiators";
 import { integer, member } from "./json";

@@ -45,6 +45,9 @@ static inline int acl_from_ams(const acl_message *m) {
     return me.length == who.length - 4 && cx_same(me, (cx_span){who.at + 4, who.length - 4});
 }
 
+/* Is this a timer of ours? Its content is the text it was set with, as a JSON string. */
+static inline int acl_is_timer(const acl_message *m) { return json_is(m->ontology, CX_TEXT("caxton-timer")) && acl_from_ams(m); }
+
 /* A message to be sent; what is left out is left out. `act` and `protocol` stand without quotes. */
 typedef struct {
     cx_span act, protocol, receiver, conversation, reply_with, in_reply_to, content;
