@@ -23,6 +23,7 @@ from caxton_server.authoring.toolchains import (
     run,
 )
 
+MODULE: Final = "ziglang"
 STACK_BYTES: Final = 65536
 
 C_FLAGS: Final = (
@@ -37,7 +38,7 @@ ZIG_FLAGS: Final = (
 
 def _ziglang(title: str, extra: str) -> Result[Toolchain, ToolchainMissing]:
     """Find the compiler that this Python has."""
-    command = (sys.executable, "-m", "ziglang")
+    command = (sys.executable, "-m", MODULE)
     asked = run(title, [*command, "version"], Path.cwd())
     if isinstance(asked, Failure):
         needs = "the Zig compiler, which compiles C too" if title == "C" else "the Zig compiler"
