@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from caxton_server.authoring.node import ASSEMBLYSCRIPT
+from caxton_server.authoring.python import PYTHON
 from caxton_server.authoring.toolchains import Language
 from caxton_server.authoring.zig import ZIG, C
 
-LANGUAGES: Final[Mapping[str, Language]] = {each.name: each for each in (C, ZIG, ASSEMBLYSCRIPT)}
+LANGUAGES: Final[Mapping[str, Language]] = {
+    each.name: each for each in (C, ZIG, ASSEMBLYSCRIPT, PYTHON)
+}
 """Every language by its name, which is also that of its folder in the SDK."""

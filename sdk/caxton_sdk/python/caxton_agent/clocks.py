@@ -43,7 +43,7 @@ class StepDatetime(_REAL, metaclass=_Meta):
     today = now
 
 
-def _no_sleep(seconds: float) -> NoReturn:
+def _no_sleep(seconds: float, /) -> NoReturn:
     raise PermissionError("an agent can't sleep; set a timer")
 
 
@@ -56,7 +56,7 @@ def replace() -> None:
         _default(name, getattr(time, name))
     written = time.strftime
     time.strftime = lambda form, parts=None: written(form, parts or time.localtime())
-    time.sleep = _no_sleep
+    time.sleep = _no_sleep  # type: ignore[assignment]  # it takes whatever it is given
     datetime.datetime = StepDatetime  # type: ignore[misc]  # that is the purpose
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any, TypeVar
 
 import wit_world
@@ -111,6 +112,14 @@ class Node:
     cancel_timer = staticmethod(node.cancel_timer)
 
 
+def find(module: ModuleType) -> Agent:
+    """Return the agent that a module defines."""
+    found = getattr(module, "agent", None)
+    if not isinstance(found, Agent):
+        raise TypeError(f"{module.__name__}.py defines no agent: it needs `agent = Agent()`")
+    return found
+
+
 def world(agent: Agent) -> type[wit_world.WitWorld]:
     """Make the class that the node's calls go to."""
     real = Node()
@@ -123,7 +132,7 @@ def world(agent: Agent) -> type[wit_world.WitWorld]:
                 surroundings.close()
             try:
                 return call(*arguments)
-            except Exception as error:  # whatever an agent raises fails its delivery, and nothing else
+            except Exception as error:  # noqa: BLE001  # whatever an agent raises fails its delivery, and nothing else
                 node.log(node.Level.ERROR, logs.describe(error))
                 told = logs.summary(error)
             finally:

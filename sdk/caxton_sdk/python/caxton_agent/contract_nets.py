@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from caxton_agent import records
 from caxton_agent.conversations import Event, News, Offer
@@ -18,13 +18,19 @@ from caxton_agent.hosts import NotSent
 from caxton_agent.messages import Message, Performative
 from caxton_agent.steps import new_id, tell
 
-_KIND = "contract-net"
+_KIND: Final = "contract-net"
 
 
 def call(receivers: Sequence[str], content: Any, *, note: Any = None, wait: float = 10) -> str:
     """Call agents for offers that are due in `wait` seconds, and return the conversation."""
     conversation = new_id()
-    data = {"state": "collecting", "left": len(receivers), "answered": [], "offers": [], "note": note}
+    data = {
+        "state": "collecting",
+        "left": len(receivers),
+        "answered": [],
+        "offers": [],
+        "note": note,
+    }
     records.keep(conversation, _KIND, data, wait)
     try:
         tell(

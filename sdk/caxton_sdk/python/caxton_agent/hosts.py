@@ -7,8 +7,8 @@ Rules:
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal, Protocol, TypeAlias
 
 from caxton_agent.messages import Message
@@ -78,7 +78,9 @@ _hosts: list[Host] = []
 def host() -> Host:
     """Return the node that runs the present step."""
     if not _hosts:
-        raise OutsideStep("the node can be asked only while a message is handled, not when a module is imported")
+        raise OutsideStep(
+            "the node can be asked only while a message is handled, not when a module is imported"
+        )
     return _hosts[-1]
 
 

@@ -62,7 +62,9 @@ def cancel(conversation: str, *, wait: float = 60) -> bool:
     return True
 
 
-def heard(kind: Kind, conversation: str, data: dict[str, Any], message: Message | None) -> News | None:
+def heard(
+    kind: Kind, conversation: str, data: dict[str, Any], message: Message | None
+) -> News | None:
     """Say what a message, or with None the end of the time, means for a conversation of ours."""
     event, ends = _event(kind, data["state"], message)
     if event is None:

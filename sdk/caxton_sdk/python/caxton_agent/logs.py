@@ -27,7 +27,7 @@ class LogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record, with its exception."""
-        level = next((name for least, name in _LEVELS if record.levelno >= least), "trace")
+        level: Level = next((name for least, name in _LEVELS if record.levelno >= least), "trace")
         host().log(level, f"{record.name}: {record.getMessage()}")
         error = record.exc_info[1] if record.exc_info else None
         if error is not None:
