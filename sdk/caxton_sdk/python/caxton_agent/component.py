@@ -7,6 +7,7 @@ Rules:
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from types import ModuleType
@@ -142,6 +143,8 @@ def world(agent: Agent) -> type[wit_world.WitWorld]:
 
     def answer(message: wire.Message) -> wire.Message | None:
         said = agent.handle(read(message))
+        if said is not None and not isinstance(said, Message):
+            raise TypeError(f"a handler returns a Message or None, and not {said!r}")
         return None if said is None else write(said)
 
     class WitWorld(wit_world.WitWorld):
@@ -154,7 +157,9 @@ def world(agent: Agent) -> type[wit_world.WitWorld]:
             return run(answer, message)
 
         def drain(self) -> None:
-            run(agent.drain)
+            # It is logged, and the world knows no error here.
+            with contextlib.suppress(Err):
+                run(agent.drain)
 
         def export_state(self) -> bytes | None:
             return run(agent.export_state)
