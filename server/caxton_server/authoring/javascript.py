@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import filecmp
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Final
@@ -40,6 +41,10 @@ _FLAGS: Final = (
     *("--wit", str(caxton_sdk.WIT), "--world-name", "agent"),
     *("--disable", "stdio", "random", "clocks", "http", "fetch-event"),
 )
+_THROWN: Final = re.compile(
+    r"^Exception while evaluating top-level script\n(?P<error>bundle\.js:(?P<line>\d+):.*?)(?=^Additionally|^Stack|\Z)",
+    re.MULTILINE | re.DOTALL,
+)
 _ENTRY_TEXT: Final = """\
 // What the compiler is given: the project's agent, joined to the world that the node knows. Written at every build.
 import "caxton-agent/surroundings";
@@ -64,16 +69,43 @@ def _build(toolchain: Toolchain, build: Build) -> Result[Path, BuildFailed]:
     work.mkdir(parents=True, exist_ok=True)
     source = Path(os.path.relpath(build.source, work)).as_posix()
     (work / "entry.js").write_text(_ENTRY_TEXT.format(source=source), "utf-8")
-    bundle = work / "agent.js"
+    bundle = work / "bundle.js"
     node, modules = toolchain.command, build.folder
     bundling = [*node, str(modules / _BUNDLER), str(work / "entry.js"), f"--outfile={bundle}"]
     bundled = run(TITLE, [*bundling, *_BUNDLE_FLAGS], build.folder)
     if isinstance(bundled, Failure):
-        return Failure(bundled.failure())
+        # After what it found, the bundler's launcher shows its own calls.
+        found = bundled.failure().output.partition("\nnode:")[0]
+        return Failure(BuildFailed(TITLE, found.strip()))
     # The compiler names the file by its path from the folder it runs in.
     output = ("--out", str(build.output))
     making = [*node, str(modules / _COMPILER), bundle.name, *_FLAGS, *output]
-    return run(TITLE, making, work).map(lambda _: build.output)
+    made = run(TITLE, making, work)
+    if isinstance(made, Failure):
+        said = readable(made.failure().output, bundle.read_text("utf-8"))
+        return Failure(BuildFailed(TITLE, said.replace(bundle.name, _inside(bundle, build.folder))))
+    return Success(build.output)
+
+
+def _inside(path: Path, folder: Path) -> str:
+    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
+
+
+def readable(said: str, bundle: str) -> str:
+    """Return what the compiler said of an error at import time, without its own calls and with the line of source.
+
+    >>> print(readable("Exception while evaluating top-level script\\nbundle.js:1:2 Error: no\\nAdditionally", "bad();"))
+    bundle.js:1:2 Error: no
+        bad();
+    """
+    found = _THROWN.search(said)
+    if found is None:
+        return said
+    lines = bundle.splitlines()
+    number = int(found["line"])
+    source = [f"    {lines[number - 1].strip()}"] if 0 < number <= len(lines) else []
+    calls = re.findall(r"^  (\S*@bundle\.js:\d+:\d+)$", said, re.MULTILINE)
+    return "\n".join([found["error"].strip(), *source, *(f"  {call}" for call in calls)])
 
 
 def _offer_types(folder: Path) -> None:

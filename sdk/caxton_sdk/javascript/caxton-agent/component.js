@@ -5,7 +5,7 @@ import * as node from "caxton:agent/node@1.0.0";
 import { Agent } from "./agents.js";
 import { step } from "./hosts.js";
 import { encode, Message } from "./messages.js";
-import { describe } from "./surroundings.js";
+import { describe, shown } from "./surroundings.js";
 
 const ACTS = new Set([
   "accept-proposal", "agree", "cancel", "cfp", "confirm", "disconfirm", "failure", "inform", "inform-if", "inform-ref",
@@ -64,7 +64,7 @@ export function world(agent) {
       } catch (error) {
         node.log("error", describe(error));
         // The component hands a text on; an Error would end the instance.
-        throw error instanceof Error ? `${error.name}: ${error.message}` : `thrown: ${String(error)}`;
+        throw error instanceof Error ? `${error.name}: ${error.message}` : `thrown: ${shown(error)}`;
       }
     });
   return {

@@ -1,17 +1,18 @@
 // What a JavaScript program expects around itself and a component does not have, replaced by what the node offers.
 //
-// Imported before the agent's own modules. While no step runs, at build time, clocks and random numbers are the usual
-// ones. What can't be had, a timeout or the network, throws: without this it would end the instance.
+// Imported before the agent's own modules. While no step runs, at build time, clocks and the console are the usual ones.
+// What can't be had, a timeout or the network, throws: without this it would end the instance.
 import { host, inside } from "./hosts.js";
 
 const LEVELS = { log: "info", info: "info", debug: "debug", trace: "trace", warn: "warn", error: "error" };
+/** What the library itself calls on the way to a handler. */
+const OWN = /^(world\/|step@|run@|handle@)/;
 const RealDate = Date;
 const realNow = Date.now;
-const realRandom = Math.random;
 let generator;
 
 /** A value as `console.log` shows it. */
-function shown(value) {
+export function shown(value) {
   if (typeof value === "string") return value;
   if (value instanceof Error) return describe(value);
   try {
@@ -24,7 +25,7 @@ function shown(value) {
 /** Where an error came from, in the bundle that the build keeps, the latest call first. */
 export function describe(error) {
   if (!(error instanceof Error)) return `thrown: ${shown(error)}`;
-  const calls = String(error.stack ?? "").split("\n").filter((call) => call && !call.includes("initializer.js"));
+  const calls = String(error.stack ?? "").split("\n").filter((call) => call && !OWN.test(call) && !call.includes("initializer.js"));
   const cause = error.cause === undefined ? [] : [`caused by ${describe(error.cause)}`];
   return [`${error.name}: ${error.message}`, ...calls.slice(0, 20).map((call) => `    ${call}`), ...cause].join("\n");
 }
@@ -53,7 +54,8 @@ function seeded() {
 }
 
 function random() {
-  if (!inside()) return realRandom();
+  // At build time there are none: the compiler would end.
+  host();
   generator ??= seeded();
   return ((generator() >>> 5) * 67108864 + (generator() >>> 6)) / 9007199254740992;
 }
