@@ -42,9 +42,10 @@ export function send(message: string): i32 {
   return hostSend(changetype<usize>(bytes), bytes.byteLength);
 }
 
-export function log(message: string): void {
+/** Write a line into the agent's log; levels are 0 trace, 1 debug, 2 info, 3 warning, 4 error. */
+export function log(message: string, level: i32 = 2): void {
   const bytes = String.UTF8.encode(message);
-  hostLog(2, changetype<usize>(bytes), bytes.byteLength);
+  hostLog(level, changetype<usize>(bytes), bytes.byteLength);
 }
 
 export function recall(key: string, otherwise: string): string {

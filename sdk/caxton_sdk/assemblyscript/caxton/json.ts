@@ -67,6 +67,13 @@ export function integer(object: string, name: string): i64 {
   return I64.parseInt(member(object, name));
 }
 
+/** Is the raw value a whole number, of at most 18 digits? */
+export function isInteger(value: string): bool {
+  const first = value.startsWith("-") ? 1 : 0;
+  for (let i = first; i < value.length; i++) if (value.charCodeAt(i) < 48 || value.charCodeAt(i) > 57) return false;
+  return value.length > first && value.length - first <= 18;
+}
+
 /** Is the raw value this string, or this literal? */
 export function is(value: string, word: string): bool {
   return says(value, 0, value.length, word);

@@ -49,6 +49,11 @@ export class Message {
     return at > 0 && this.sender == '"ams' + this.receiver.substring(at);
   }
 
+  /** Is this a timer of ours? Its content is the text it was set with, as a JSON string. */
+  get isTimer(): bool {
+    return is(this.ontology, "caxton-timer") && this.fromAms;
+  }
+
   /** Answer this message; what this returns, `handle_message` must return. */
   answer(act: string, content: string = "", more: string = ""): i32 {
     return respond(this.inbox, `{"performative":"${act}"${field("content", content)}${more}}`);
