@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from caxton_core.ports import FATAL_REASONS, SUSPENDED, Fault, Outcome
 
+from caxton_plugins.sandboxes.library import sentence
 from caxton_plugins.sandboxes.wasm import scripts
 from caxton_plugins.sandboxes.wasm.calls import (
     ERROR,
@@ -299,17 +300,8 @@ class WasmGuest:
         if code == "OUT_OF_FUEL":
             return self._die(Fault("cpu", "all fuel is used up"))
         reason = "memory" if not code and "exceeds memory limits" in text else "trap"
-        return self._die(Fault(reason, _sentence(text)))
+        return self._die(Fault(reason, sentence(text)))
 
     def _die(self, fault: Fault) -> Fault:
         self.close()
         return fault
-
-
-def _sentence(text: str) -> str:
-    """Keep of wasmtime's message what says why, without the frames."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    for line in lines:
-        if "wasm trap: " in line:
-            return line.rpartition("wasm trap: ")[2]
-    return lines[0][:300] if lines else "trap"

@@ -17,6 +17,16 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from caxton_core.ports import Fault
 from wasmtime import FuncType, ValType
 
+from caxton_plugins.sandboxes.budgets import (
+    HOST_CALLS,
+    HOST_TIME,
+    HOST_TIME_MOST,
+    LOG_LINE,
+    RANDOM,
+    STATE_KEY,
+    TOO_LARGE,
+    Refused,
+)
 from caxton_plugins.sandboxes.wasm.calls import (
     MASK,
     Callback,
@@ -30,14 +40,6 @@ if TYPE_CHECKING:
     from wasmtime import Linker
 
     from caxton_plugins.sandboxes.wasm.guest import WasmGuest
-
-HOST_CALLS: Final = 10_000  # a step
-HOST_TIME: Final = 200e-6  # seconds a slice, then it ends at the guest's next loop or function
-HOST_TIME_MOST: Final = 50e-3  # for code that has neither
-LOG_LINE: Final = 8192
-STATE_KEY: Final = 1024
-RANDOM: Final = 64 * 1024
-TOO_LARGE: Final = -6
 
 Body: TypeAlias = "Callable[[WasmGuest, Slots], None]"
 
@@ -53,10 +55,6 @@ class Turn:
 
     def __init__(self) -> None:
         self.guest: WasmGuest | None = None
-
-
-class Refused(Exception):
-    """The guest asked for what ends its call: most often bytes that are not in its memory."""
 
 
 def read(guest: WasmGuest, at: int, size: int) -> bytes:

@@ -12,10 +12,10 @@ from caxton_core.ports import Guest, ModuleInfo
 from returns.result import Failure, Result, Success
 from wasmtime import WasmtimeError
 
+from caxton_plugins.sandboxes.compilation.cache import Cache
+from caxton_plugins.sandboxes.compilation.compiler import Compiler, compile_into, probe_once
 from caxton_plugins.sandboxes.wasm import modules
-from caxton_plugins.sandboxes.wasm.cache import Cache
-from caxton_plugins.sandboxes.wasm.compiler import Compiler
-from caxton_plugins.sandboxes.wasm.engines import PROFILES, Loaded, ProfileEngine
+from caxton_plugins.sandboxes.wasm.engines import PROFILES, Loaded, ProfileEngine, fingerprint
 from caxton_plugins.sandboxes.wasm.native import guest_class
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from caxton_core.ports import Host
     from caxton_core.resources import Limits
 
-    from caxton_plugins.sandboxes.wasm.modules import Survey
+    from caxton_plugins.sandboxes.compilation.surveys import Survey
 
 _IN_MEMORY: Final = 256  # modules; those that have guests stay anyway
 
@@ -34,7 +34,7 @@ class WasmSandbox:
     name = "wasm"
 
     def __init__(self, cache: str = "", *, native: bool = True) -> None:
-        self._cache = Cache(cache)
+        self._cache = Cache(cache, fingerprint)
         self._guest_class = guest_class(native=native)
         self._compiler = Compiler()
         self._lock = threading.RLock()
@@ -55,7 +55,7 @@ class WasmSandbox:
         loaded = self._load(digest, profile)
         cached = isinstance(loaded, Success)
         if not cached:
-            loaded = self._compile(data, digest, profile).bind(
+            loaded = compile_into(self._cache, self._compiler, data, digest, profile).bind(
                 lambda survey: self._load(digest, profile)
             )
         return loaded.map(
@@ -90,20 +90,6 @@ class WasmSandbox:
         """Return how much fuel is a millisecond of CPU here."""
         return self._engine(profile).unwrap().fuel_per_ms
 
-    def _compile(self, data: bytes, digest: str, profile: str) -> Result[Survey, InvalidModule]:
-        target = self._cache.room(profile)
-        source = target.with_suffix(".wasm")
-        try:
-            source.write_bytes(data)
-            found = self._compiler.compile(source, target, profile)
-            if isinstance(found, Success):
-                self._cache.keep(digest, profile, target, found.unwrap())
-                self._cache.remember_probe(profile)
-            return found
-        finally:
-            source.unlink(missing_ok=True)
-            target.unlink(missing_ok=True)
-
     def _load(self, digest: str, profile: str) -> Result[Loaded, InvalidModule]:
         """Return a module from memory or the cache."""
         key = (digest, profile)
@@ -133,10 +119,8 @@ class WasmSandbox:
         """Return a profile's engine; a child process builds it first."""
         with self._lock:
             if profile not in self._engines:
-                if not self._cache.probed(profile):
-                    probe = self._compiler.probe(profile)
-                    if not isinstance(probe, Success):
-                        return Failure(probe.failure())
-                    self._cache.remember_probe(profile)
+                probed = probe_once(self._cache, self._compiler, profile)
+                if not isinstance(probed, Success):
+                    return Failure(probed.failure())
                 self._engines[profile] = ProfileEngine(profile)
             return Success(self._engines[profile])

@@ -20,26 +20,28 @@ import msgspec
 from caxton_core.errors import InvalidModule
 from returns.result import Failure, Result, Success
 
-from caxton_plugins.sandboxes.wasm.compiling import (
-    CPU_SECONDS,
-    MEMORY,
-    WALL_SECONDS,
-    Answer,
-    Job,
-)
+from caxton_plugins.sandboxes.compilation.compiling import WALL_SECONDS, Answer, Job, kind_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from caxton_plugins.sandboxes.wasm.modules import Survey
+    from caxton_plugins.sandboxes.compilation.cache import Cache
+    from caxton_plugins.sandboxes.compilation.surveys import JobLimits, Survey
 
 _PATIENCE: Final = WALL_SECONDS + 5.0
 
-_ENDS: Final = {
-    signal.SIGXCPU: f"compiling it takes more than {CPU_SECONDS} s of CPU",
-    signal.SIGALRM: f"compiling it takes more than {WALL_SECONDS} s",
-    signal.SIGABRT: f"compiling it takes more than {MEMORY >> 20} MiB of memory, or breaks the compiler",
-}
+
+def _end(number: int, limits: JobLimits) -> str:
+    """Say why a job died of a signal."""
+    match signal.Signals(number):
+        case signal.SIGXCPU:
+            return f"compiling it takes more than {limits.cpu_seconds} s of CPU"
+        case signal.SIGALRM:
+            return f"compiling it takes more than {WALL_SECONDS} s"
+        case signal.SIGABRT:
+            return f"compiling it takes more than {limits.memory >> 20} MiB of memory, or breaks the compiler"
+        case other:
+            return f"the compiler died of {other.name}"
 
 
 class Compiler:
@@ -92,8 +94,7 @@ class Compiler:
                 self._stop()
                 return Failure(InvalidModule(f"the compiler process ended: {error}"))
         if answer.signal:
-            name = signal.Signals(answer.signal)
-            return Success(Answer(detail=_ENDS.get(name, f"the compiler died of {name.name}")))
+            return Success(Answer(detail=_end(answer.signal, kind_of(job.profile).limits)))
         return Success(answer)
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -102,7 +103,7 @@ class Compiler:
         self._stop()
         paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "caxton_plugins.sandboxes.wasm.compiling"],
+            [sys.executable, "-m", "caxton_plugins.sandboxes.compilation.compiling"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -137,3 +138,31 @@ class Compiler:
                 raise ConnectionError("it closed its output")
             line += piece
         return line
+
+
+def compile_into(
+    cache: Cache, compiler: Compiler, data: bytes, digest: str, profile: str
+) -> Result[Survey, InvalidModule]:
+    """Compile a module and keep the result in the cache."""
+    target = cache.room(profile)
+    source = target.with_suffix(".wasm")
+    try:
+        source.write_bytes(data)
+        found = compiler.compile(source, target, profile)
+        if isinstance(found, Success):
+            cache.keep(digest, profile, target, found.unwrap())
+            cache.remember_probe(profile)
+        return found
+    finally:
+        source.unlink(missing_ok=True)
+        target.unlink(missing_ok=True)
+
+
+def probe_once(cache: Cache, compiler: Compiler, profile: str) -> Result[None, InvalidModule]:
+    """Have a profile's engine built in the child process, unless one was built before."""
+    if cache.probed(profile):
+        return Success(None)
+    probed = compiler.probe(profile)
+    if isinstance(probed, Success):
+        cache.remember_probe(profile)
+    return probed

@@ -14,16 +14,15 @@ import sys
 from typing import Final
 
 import msgspec
-from returns.result import Success
+from caxton_core.errors import InvalidModule
+from returns.result import Failure, Success
 
-from caxton_plugins.sandboxes.wasm import known, modules
-from caxton_plugins.sandboxes.wasm.modules import Survey
+from caxton_plugins.sandboxes.compilation.surveys import JobLimits, Kind, Survey
 
-CPU_SECONDS: Final = 10
 WALL_SECONDS: Final = 13
-MEMORY: Final = 1 << 30
 FILE: Final = 256 << 20
-NICENESS: Final = 10
+COMPONENT: Final = "component"
+"""The one profile that takes components; every other takes core modules."""
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -42,51 +41,72 @@ class Answer(msgspec.Struct, frozen=True):
     signal: int = 0
 
 
-def limit() -> None:
+def kind_of(profile: str) -> Kind:
+    """Return how modules of a profile are compiled."""
+    if profile == COMPONENT:
+        from caxton_plugins.sandboxes.components.building import KIND
+    else:
+        from caxton_plugins.sandboxes.wasm.building import KIND
+    return KIND
+
+
+def limit(limits: JobLimits) -> None:
     """Take this process's means away."""
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 1))
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_seconds, limits.cpu_seconds + 1))
+    resource.setrlimit(resource.RLIMIT_AS, (limits.memory, limits.memory))
     resource.setrlimit(resource.RLIMIT_FSIZE, (FILE, FILE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.nice(NICENESS)
+    os.nice(limits.niceness)
     signal.setitimer(signal.ITIMER_REAL, WALL_SECONDS)
 
 
 def work(job: Job) -> Answer:
     """Do one job."""
-    from wasmtime import Engine, Module, WasmtimeError
+    from wasmtime import WasmtimeError
 
-    from caxton_plugins.sandboxes.wasm.engines import config_for
-
+    kind = kind_of(job.profile)
     if not job.source:
-        Module(Engine(config_for(job.profile)), b"\0asm\1\0\0\0")
+        kind.probe(job.profile)
         return Answer()
     with open(job.source, "rb") as file:
         data = file.read()
-    found = modules.survey(data, known.IMPORTS)
+    found = kind.survey(data)
     if not isinstance(found, Success):
-        return Answer(detail=found.failure().detail)
+        return _refusal(found.failure())
     try:
-        code = Module(Engine(config_for(job.profile)), data).serialize()
+        built = kind.build(data, job.profile)
     except WasmtimeError as error:
-        text = "".join(letter if letter.isprintable() else " " for letter in str(error))
-        return Answer(detail=" ".join(text.split())[:500])
+        return Answer(detail=_plain(str(error)))
+    if isinstance(built, Failure):
+        return _refusal(built.failure())
     with open(job.target, "wb") as file:
-        file.write(code)
+        file.write(built.unwrap())
     return Answer(survey=found.unwrap())
+
+
+def _refusal(error: InvalidModule) -> Answer:
+    return Answer(detail=error.detail)
+
+
+def _plain(text: str) -> str:
+    text = "".join(letter if letter.isprintable() else " " for letter in text)
+    return " ".join(text.split())[:500]
 
 
 def fork(job: Job) -> Answer:
     """Do one job in a process of its own."""
     out, into = os.pipe()
+    limits = kind_of(job.profile).limits
     child = os.fork()
     if child == 0:
         os.close(out)
         try:
-            limit()
+            limit(limits)
             answer = work(job)
         except MemoryError:
-            answer = Answer(detail=f"compiling it takes more than {MEMORY >> 20} MiB of memory")
+            answer = Answer(
+                detail=f"compiling it takes more than {limits.memory >> 20} MiB of memory"
+            )
         except BaseException as error:  # noqa: BLE001  # nothing may reach the loop of the process that forked
             answer = Answer(detail=f"{type(error).__name__}: {error}")
         os.write(into, msgspec.json.encode(answer))
@@ -102,7 +122,7 @@ def fork(job: Job) -> Answer:
 
 def main() -> None:
     """Answer jobs until stdin ends."""
-    import wasmtime  # noqa: F401  # what takes long is done before the first job
+    kind_of("strict")  # what takes long to import is there before the first job
 
     for line in sys.stdin.buffer:
         answer = fork(msgspec.json.decode(line, type=Job))
