@@ -45,9 +45,13 @@ def language(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def sandboxes(registry: Registry, language: str) -> Iterator[Mapping[str, Sandbox]]:
-    """Yield the sandbox of a language, which compiles each module once."""
-    with rehearsals.shared_sandboxes(registry, LANGUAGES[language].profile) as made:
+def sandboxes(
+    registry: Registry, language: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Mapping[str, Sandbox]]:
+    """Yield the sandbox of a language, which compiles each module once for all workers."""
+    kept = tmp_path_factory.getbasetemp().parent / "compiled-samples"
+    kept.mkdir(mode=0o700, exist_ok=True)
+    with rehearsals.shared_sandboxes(registry, LANGUAGES[language].profile, str(kept)) as made:
         yield made.unwrap()
 
 
@@ -64,7 +68,7 @@ def test_a_sample_does_what_its_scripts_say(
     module = samples(language, sample)
     document: dict[str, Any] = {
         "name": sample, "profile": LANGUAGES[language].profile, "limits": dict(ROWS[language].limits),
-        "config": {"cost": 1} if sample == "bidder" else {},
+        "config": {"sample": sample, **({"cost": 1} if sample == "bidder" else {})},
     }  # fmt: skip
     manifest = Manifest.parse(document).unwrap()
     played = [
@@ -92,7 +96,8 @@ def test_a_bidder_without_a_cost_does_not_start(
     """A configuration that an agent can't work with fails its start."""
     module = samples(language, "bidder")
     profile, limits = LANGUAGES[language].profile, dict(ROWS[language].limits)
-    document = {"name": "bidder", "profile": profile, "limits": limits}
+    config = {"sample": "bidder"}
+    document = {"name": "bidder", "profile": profile, "limits": limits, "config": config}
     manifest = Manifest.parse(document).unwrap()
     played = plays.play(registry, sandboxes, manifest, module, scripts("bidder")[3])
     assert played.failed is None

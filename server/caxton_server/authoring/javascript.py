@@ -31,7 +31,7 @@ TITLE: Final = "JavaScript"
 SDK: Final = caxton_sdk.ROOT / "javascript" / "caxton-agent"
 _MODULES: Final = Path("node_modules")
 _BUNDLER: Final = _MODULES / "esbuild" / "bin" / "esbuild"
-_COMPILER: Final = _MODULES / "@bytecodealliance" / "componentize-js" / "src" / "cli.js"
+COMPILER: Final = _MODULES / "@bytecodealliance" / "componentize-js" / "src" / "cli.js"
 _BUNDLE_FLAGS: Final = (
     *("--bundle", "--format=esm", "--platform=neutral", "--main-fields=module,main"),
     *("--target=es2022", "--external:caxton:*", "--log-level=warning", "--color=false"),
@@ -61,7 +61,7 @@ def _find(_folder: Path) -> Result[Toolchain, ToolchainMissing]:
 
 def _build(toolchain: Toolchain, build: Build) -> Result[Path, BuildFailed]:
     """Make a component of a project's modules."""
-    installed = install(TITLE, build, _COMPILER)
+    installed = install(TITLE, build, COMPILER)
     if isinstance(installed, Failure):
         return Failure(installed.failure())
     _offer_types(build.folder)
@@ -79,7 +79,7 @@ def _build(toolchain: Toolchain, build: Build) -> Result[Path, BuildFailed]:
         return Failure(BuildFailed(TITLE, found.strip()))
     # The compiler names the file by its path from the folder it runs in.
     output = ("--out", str(build.output))
-    making = [*node, str(modules / _COMPILER), bundle.name, *_FLAGS, *output]
+    making = [*node, str(modules / COMPILER), bundle.name, *_FLAGS, *output]
     made = run(TITLE, making, work)
     if isinstance(made, Failure):
         said = readable(made.failure().output, bundle.read_text("utf-8"))
