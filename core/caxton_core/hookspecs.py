@@ -34,6 +34,7 @@ from returns.result import Result
 from caxton_core.conversations import Protocol
 from caxton_core.deployments import Strategy
 from caxton_core.errors import InvalidSetting, StorageError
+from caxton_core.nesting import Codec
 from caxton_core.ports import Durability, Sandbox, Storage
 
 API: Final = 1
@@ -75,11 +76,12 @@ class StorageKind(msgspec.Struct, frozen=True):
 
 
 class SandboxKind(msgspec.Struct, frozen=True):
-    """A sandbox: its name, the manifest profiles it runs, and what makes one."""
+    """A sandbox: its name, the manifest profiles it runs, what makes one, and the codecs its guests can be given."""
 
     name: str
     profiles: tuple[str, ...]
     make: MakeSandbox
+    codecs: tuple[Codec, ...] = ("json", "msgpack")
 
 
 @hookspec

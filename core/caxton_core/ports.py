@@ -145,6 +145,8 @@ class ModuleInfo(msgspec.Struct, frozen=True):
     exports: tuple[str, ...]
     imports: tuple[str, ...]
     cached: bool
+    memory: int = 0
+    """The bytes of memory it begins with."""
 
 
 class Sandbox(Protocol):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from caxton_core.resources import profiles_of
 
 from caxton_server.cli.connections import (
     answer,
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from caxton_core.registry import Registry
 
     from caxton_server.client import Client
-
-_TRIED = ("strict", "standard")
 
 
 @click.group()
@@ -63,7 +62,7 @@ def list_modules(node: Client, /, limit: int, cursor: str | None, json_: bool) -
 
 @module.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--profile", help="What to check it against: strict or standard.")
+@click.option("--profile", help="What to check it against: strict, standard or component.")
 @connected
 @json_option
 def push(node: Client, /, file: Path, profile: str | None, json_: bool) -> None:
@@ -82,10 +81,15 @@ def push(node: Client, /, file: Path, profile: str | None, json_: bool) -> None:
 
 @module.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--profile", help="Check against this profile only; default strict, then standard.")
+@click.option(
+    "--profile",
+    help="Check against this profile only; default strict, then standard, or component.",
+)
 @json_option
 def check(file: Path, profile: str | None, json_: bool) -> None:
     """Tell whether a module could be deployed, in which profile, and why not; needs no node.
+
+    A component is told from a core module by its first bytes. `memory` is what limits.memory must at least be.
 
     \b
     Example:
@@ -93,7 +97,7 @@ def check(file: Path, profile: str | None, json_: bool) -> None:
     """
     content = read_bytes(file)
     registry = installed()
-    info, refused = _try(registry, content, [profile] if profile else list(_TRIED))
+    info, refused = _try(registry, content, [profile] if profile else list(profiles_of(content)))
     if json_:
         found = {"profile": None} if info is None else plain(info)
         data({"file": str(file), **found, "refused": refused})

@@ -177,7 +177,7 @@ class Runtime:
             self.sandboxes,
         )
         profiles = {
-            profile: kind.name for kind in self.registry.sandboxes() for profile in kind.profiles
+            profile: kind for kind in self.registry.sandboxes() for profile in kind.profiles
         }
         self.modules_ = Modules(kernel, self.storage, self.sandboxes, profiles)
         strategies = {strategy.name: strategy for strategy in self.registry.strategies()}

@@ -48,6 +48,8 @@ from caxton_server.runtime import handovers
 from caxton_server.runtime.cells import Cell
 
 if TYPE_CHECKING:
+    from caxton_core.hookspecs import SandboxKind
+
     from caxton_server.runtime.agents import Agents
     from caxton_server.runtime.kernel import Kernel
     from caxton_server.runtime.modules import Modules
@@ -119,19 +121,15 @@ class Deployments:
             return Failure(Conflict(f"another deployment of {manifest.name} is under way"))
         self.agents.reserved.add(manifest.name)
         try:
-            sandbox = self.modules.sandbox_of(manifest.profile)
-            if sandbox is None:
-                profiles = sorted(self.modules.profiles)
-                wrong = FieldError(
-                    "/profile",
-                    f"no sandbox runs {manifest.profile!r}; there are {', '.join(profiles)}",
-                    nearest(manifest.profile, profiles),
-                )
-                return Failure(InvalidManifest((wrong,)))
+            kind = self.modules.profiles.get(manifest.profile)
+            if kind is None:
+                return Failure(InvalidManifest((self._no_profile(manifest),)))
+            if manifest.codec not in kind.codecs:
+                return Failure(InvalidManifest((_no_codec(manifest, kind),)))
             digest = await self._module(manifest, module)
             if isinstance(digest, Failure):
                 return Failure(digest.failure())
-            rollout = self._begin(manifest, digest.unwrap(), sandbox, strategy, cell)
+            rollout = self._begin(manifest, digest.unwrap(), kind.name, strategy, cell)
             await self._observe(rollout, Validated())
         finally:
             self.agents.reserved.discard(manifest.name)
@@ -141,6 +139,14 @@ class Deployments:
             return Failure(rollout.failure)
         assert rollout.cell is not None
         return Success((rollout.cell, view))
+
+    def _no_profile(self, manifest: Manifest) -> FieldError:
+        profiles = sorted(self.modules.profiles)
+        return FieldError(
+            "/profile",
+            f"no sandbox runs {manifest.profile!r}; there are {', '.join(profiles)}",
+            nearest(manifest.profile, profiles),
+        )
 
     async def _module(
         self, manifest: Manifest, module: bytes | None
@@ -312,3 +318,10 @@ class Deployments:
         if row is None:
             return Failure(NotFound("deployment", deployment_id))
         return Success(msgspec.json.decode(row.body, type=DeploymentView))
+
+
+def _no_codec(manifest: Manifest, kind: SandboxKind) -> FieldError:
+    return FieldError(
+        "/codec",
+        f"profile {manifest.profile} takes {' or '.join(kind.codecs)}, not {manifest.codec}",
+    )

@@ -15,15 +15,15 @@ import msgspec
 from caxton_core.errors import Conflict, InvalidModule, NotFound, StorageError
 from caxton_core.ids import ModuleDigest
 from caxton_core.ports import ModuleInfo, Row, Sandbox
+from caxton_core.resources import profiles_of
 from caxton_core.views import ModuleView, Page
 from returns.result import Failure, Result, Success
 
 if TYPE_CHECKING:
+    from caxton_core.hookspecs import SandboxKind
     from caxton_core.ports import Storage
 
     from caxton_server.runtime.kernel import Kernel
-
-PROFILES = ("strict", "standard")
 
 
 class Modules:
@@ -34,7 +34,7 @@ class Modules:
         kernel: Kernel,
         storage: Storage,
         sandboxes: Mapping[str, Sandbox],
-        profiles: Mapping[str, str],
+        profiles: Mapping[str, SandboxKind],
     ) -> None:
         self.kernel, self.storage, self.sandboxes, self.profiles = (
             kernel,
@@ -46,7 +46,8 @@ class Modules:
 
     def sandbox_of(self, profile: str) -> str | None:
         """Return the name of the sandbox that runs a profile."""
-        return self.profiles.get(profile)
+        kind = self.profiles.get(profile)
+        return None if kind is None else kind.name
 
     async def push(
         self, data: bytes, profile: str | None
@@ -55,7 +56,7 @@ class Modules:
         tried: Result[ModuleInfo, InvalidModule] = Failure(
             InvalidModule("no sandbox runs any profile")
         )
-        for candidate in (profile,) if profile is not None else PROFILES:
+        for candidate in (profile,) if profile is not None else profiles_of(data):
             tried = await self._check(data, candidate)
             if isinstance(tried, Success):
                 break
@@ -64,7 +65,7 @@ class Modules:
         return await self._keep(tried.unwrap(), data)
 
     async def _check(self, data: bytes, profile: str) -> Result[ModuleInfo, InvalidModule]:
-        sandbox = self.profiles.get(profile)
+        sandbox = self.sandbox_of(profile)
         if sandbox is None:
             return Failure(InvalidModule(f"no sandbox runs the profile {profile!r}"))
         checked = await asyncio.to_thread(self.sandboxes[sandbox].check, data, profile)

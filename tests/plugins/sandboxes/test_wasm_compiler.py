@@ -197,7 +197,9 @@ print(bytearray(1 << 20)[0])
 
 def test_a_job_has_limits() -> None:
     """What the process takes from itself is what docs/architecture.md says."""
-    assert compiling.kind_of("strict").limits == JobLimits(cpu_seconds=10, memory=1 << 30, niceness=10)
+    assert compiling.kind_of("strict").limits == JobLimits(
+        cpu_seconds=10, memory=1 << 30, niceness=10
+    )
     assert compiling.WALL_SECONDS == 13
     assert Job("strict") == Job("strict", "", "")
 

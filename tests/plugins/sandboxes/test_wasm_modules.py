@@ -69,9 +69,9 @@ def test_what_is_not_wasm_is_refused(data: bytes) -> None:
 
 
 def test_a_component_is_refused() -> None:
-    """Components have a version of their own."""
-    assert "component" in refusal(b"\0asm\x0d\0\1\0")
-    assert "component" in refusal(b"\0asm")
+    """Components have a version of their own, and the refusal says which profile takes them."""
+    assert refusal(b"\0asm\x0d\0\1\0") == "it is a component: set profile: component in the manifest"
+    assert refusal(b"\0asm") == "it is of an unknown version: core modules have 1"
 
 
 def test_a_large_module_is_refused_at_sight() -> None:

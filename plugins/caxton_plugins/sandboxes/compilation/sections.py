@@ -16,6 +16,7 @@ from caxton_plugins.sandboxes.compilation.nesting import Malformed, Reader, deep
 
 MAGIC: Final = b"\0asm"
 VERSION: Final = b"\1\0\0\0"
+COMPONENT_VERSION: Final = b"\x0d\0\1\0"
 PAGE: Final = 65_536
 NAME: Final = 1_000
 

@@ -27,4 +27,4 @@ def make(options: SandboxOptions) -> Result[Sandbox, InvalidSetting]:
 @hookimpl
 def caxton_sandboxes() -> list[SandboxKind]:
     """Offer components in the one profile there is for them."""
-    return [SandboxKind("component", (PROFILE,), make)]
+    return [SandboxKind("component", (PROFILE,), make, ("json",))]

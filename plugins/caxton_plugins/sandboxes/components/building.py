@@ -30,4 +30,4 @@ def _build(data: bytes, _profile: str) -> Built:
     return Success(component.serialize())
 
 
-KIND: Final = Kind(JobLimits(cpu_seconds=25, memory=2 << 30, niceness=5), _survey, _probe, _build)
+KIND: Final = Kind(JobLimits(cpu_seconds=25, memory=2 << 30, niceness=0), _survey, _probe, _build)

@@ -3,8 +3,9 @@
 Rules:
 - Nothing crosses engines: it shares neither code nor stores with those for core modules.
 - Compiled quickly rather than well (docs/adr/0009-quick-compilation-of-components.md), on all cores.
-- An agent costs the pages of its memory that it has written to: the rest is mapped from the component and shared. So
-  address space is reserved for growth, since a memory that must move is copied, and nothing of it is shared any more.
+- Each memory has wasmtime's own reservation of address space: code needs no explicit checks of bounds then, which makes
+  it faster and its compilation shorter, and a memory that grows is never moved. Moved, it would be copied, and its
+  untouched pages no longer shared with the component's other instances.
 """
 
 from __future__ import annotations
@@ -39,7 +40,6 @@ _OFF: Final = (
     "component_model_async",
 )  # fmt: skip
 _ON: Final = ("reference_types", "bulk_memory", "multi_value", "component_model")
-_GROWTH: Final = 64 << 20
 _OPTIMISE_NOT, _SINGLE_PASS = 0, 1
 
 SETTINGS: Final = EngineSettings(
@@ -51,13 +51,13 @@ SETTINGS: Final = EngineSettings(
         "shared_memory": False,
         "debug_info": False,
         "parallel_compilation": True,
-        "memory_may_move": True,
+        "memory_may_move": False,
         "memory_init_cow": True,
     },
     {
-        "memory_reservation": 0,
-        "memory_guard_size": 0,
-        "memory_reservation_for_growth": _GROWTH,
+        "memory_reservation": 4 << 30,
+        "memory_guard_size": 32 << 20,
+        "memory_reservation_for_growth": 0,
         "async_stack_size": STACK,
         "max_wasm_stack": WASM_STACK,
         "cranelift_opt_level": _OPTIMISE_NOT,

@@ -61,7 +61,13 @@ class ComponentSandbox:
             )
         return loaded.map(
             lambda found: ModuleInfo(
-                digest, len(data), PROFILE, found.survey.exports, found.survey.imports, cached
+                digest,
+                len(data),
+                PROFILE,
+                found.survey.exports,
+                found.survey.imports,
+                cached,
+                found.survey.memory_minimum,
             )
         )
 

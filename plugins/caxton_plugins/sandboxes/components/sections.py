@@ -15,8 +15,10 @@ from returns.result import Failure, Result, Success
 
 from caxton_plugins.sandboxes.compilation.nesting import Malformed, Reader
 from caxton_plugins.sandboxes.compilation.sections import (
+    COMPONENT_VERSION,
     MAGIC,
     PAGE,
+    VERSION,
     Caps,
     CoreModule,
     read_name,
@@ -25,7 +27,6 @@ from caxton_plugins.sandboxes.compilation.sections import (
 from caxton_plugins.sandboxes.compilation.surveys import Survey
 from caxton_plugins.sandboxes.components.worlds import EXPORTS, INTERFACES
 
-VERSION: Final = b"\x0d\0\1\0"
 SIZE: Final = 48 << 20
 MODULES: Final = 200
 COMPONENTS: Final = 100
@@ -84,14 +85,14 @@ def survey(data: bytes) -> Result[Survey, InvalidModule]:
 
 def refuse_at_sight(data: bytes) -> InvalidModule | None:
     """Say why bytes need not even be hashed: their size, or their first eight."""
-    if len(data) > SIZE:
-        return InvalidModule(f"it has {len(data)} bytes; {SIZE} are allowed")
     if data[:4] != MAGIC:
         return InvalidModule("it does not begin with the magic number of WebAssembly")
-    if data[4:8] == b"\1\0\0\0":
+    if data[4:8] == VERSION:
         return InvalidModule("it is a core module: set profile: strict or standard in the manifest")
-    if data[4:8] != VERSION:
+    if data[4:8] != COMPONENT_VERSION:
         return InvalidModule("it is no component of a known version")
+    if len(data) > SIZE:
+        return InvalidModule(f"it has {len(data)} bytes; {SIZE} are allowed")
     return None
 
 
@@ -125,7 +126,7 @@ def _walk(reader: Reader, found: _Walk, *, depth: int) -> None:
 def _read_module(body: Reader, found: _Walk) -> None:
     if len(found.modules) >= MODULES:
         raise Malformed(f"it has more than {MODULES} core modules")
-    if body.take(8) != MAGIC + b"\1\0\0\0":
+    if body.take(8) != MAGIC + VERSION:
         raise Malformed("it has a core module inside that is none")
     module = CoreModule()
     walk(body, module, CORE)
@@ -141,7 +142,7 @@ def _read_component(body: Reader, found: _Walk, *, depth: int) -> None:
         raise Malformed(f"it has more than {COMPONENTS} components inside")
     if depth >= DEPTH:
         raise Malformed(f"it has components inside each other, more than {DEPTH} deep")
-    if body.take(8) != MAGIC + VERSION:
+    if body.take(8) != MAGIC + COMPONENT_VERSION:
         raise Malformed("it has a component inside that is none")
     _walk(body, found, depth=depth + 1)
 

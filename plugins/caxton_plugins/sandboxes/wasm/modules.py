@@ -15,6 +15,7 @@ from returns.result import Failure, Result, Success
 
 from caxton_plugins.sandboxes.compilation.nesting import Malformed, Reader
 from caxton_plugins.sandboxes.compilation.sections import (
+    COMPONENT_VERSION,
     MAGIC,
     PAGE,
     VERSION,
@@ -68,12 +69,14 @@ def survey(data: bytes, known: dict[str, dict[str, Signature]]) -> Result[Survey
 
 def refuse_at_sight(data: bytes) -> InvalidModule | None:
     """Say why bytes need not even be hashed: their size, or their first eight."""
-    if len(data) > SIZE:
-        return InvalidModule(f"it has {len(data)} bytes; {SIZE} are allowed")
     if data[:4] != MAGIC:
         return InvalidModule("it does not begin with the magic number of WebAssembly")
+    if data[4:8] == COMPONENT_VERSION:
+        return InvalidModule("it is a component: set profile: component in the manifest")
     if data[4:8] != VERSION:
-        return InvalidModule("it is a component, or of an unknown version: core modules have 1")
+        return InvalidModule("it is of an unknown version: core modules have 1")
+    if len(data) > SIZE:
+        return InvalidModule(f"it has {len(data)} bytes; {SIZE} are allowed")
     return None
 
 

@@ -60,7 +60,13 @@ class WasmSandbox:
             )
         return loaded.map(
             lambda module: ModuleInfo(
-                digest, len(data), profile, module.survey.exports, module.survey.imports, cached
+                digest,
+                len(data),
+                profile,
+                module.survey.exports,
+                module.survey.imports,
+                cached,
+                module.survey.memory_minimum,
             )
         )
 
