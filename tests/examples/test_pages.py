@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from caxton_plugins.sandboxes.wasm import WasmSandbox
 
-from tests.examples.compilers import AGENTS, ROOT
+from tests.examples.compilers import ROOT
 from tests.examples.nodes import Platform
 
 PAGE = (ROOT / "docs" / "agents.md").read_text()
@@ -27,7 +27,6 @@ def example(heading: str) -> tuple[str, str]:
 @pytest.fixture
 def printed(tmp_path: Path, compiled: Callable[[Path], bytes]) -> Callable[[str], bytes]:
     """Compile the example below a heading, beside the modules it imports."""
-    (tmp_path / "assemblyscript").symlink_to(AGENTS / "assemblyscript")
     (tmp_path / "agent").mkdir()
 
     def build(heading: str) -> bytes:

@@ -18,6 +18,7 @@ EXAMPLES = """\b
 Examples:
   caxton demo                              agents bid for work on a real scheduling problem
   caxton serve --data caxton-data          run a node
+  caxton agent new pricer --lang c         write an agent; build and test it
   caxton agent deploy pricer.yaml          deploy an agent
   caxton request pricer '{"sku": "A1"}'    ask it and wait for its reply
 """
@@ -34,7 +35,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "plugin": ("plugins:plugin", "Show the plugins."),
     },
     "Work with agents": {
-        "agent": ("agents:agent", "Deploy, watch and control agents."),
+        "agent": ("agents:agent", "Write, deploy, watch and control agents."),
         "module": ("modules:module", "Check, sign, push and list WebAssembly modules."),
         "send": ("messages:send", "Send one message."),
         "request": ("messages:request", "Send one message and wait for the reply."),

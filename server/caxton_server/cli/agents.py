@@ -20,6 +20,7 @@ from caxton_server.cli.connections import (
 )
 from caxton_server.cli.exits import Exit, Stopped
 from caxton_server.cli.printing import clean, data, pairs, short, table, talk
+from caxton_server.cli.projects import build, new, test
 from caxton_server.cli.signatures import read_signature, signature_option
 
 if TYPE_CHECKING:
@@ -28,7 +29,11 @@ if TYPE_CHECKING:
 
 @click.group()
 def agent() -> None:
-    """Deploy, watch and control agents."""
+    """Write, deploy, watch and control agents."""
+
+
+for _command in (new, build, test):
+    agent.add_command(_command)
 
 
 @agent.command()
