@@ -35,6 +35,7 @@ from caxton_core.budgets import Budget
 from caxton_core.conversations import Protocol
 from caxton_core.deployments import Strategy
 from caxton_core.errors import InvalidSetting, StorageError
+from caxton_core.examinations import Finding
 from caxton_core.ports import Durability, Sandbox, Storage
 
 API: Final = 1
@@ -69,6 +70,7 @@ class SandboxOptions(msgspec.Struct, frozen=True):
 
 MakeStorage: TypeAlias = Callable[[StorageOptions], Result[Storage, StorageError | InvalidSetting]]
 MakeSandbox: TypeAlias = Callable[[SandboxOptions], Result[Sandbox, InvalidSetting]]
+Examine: TypeAlias = Callable[[SandboxOptions], Sequence[Finding]]
 
 
 class StorageKind(msgspec.Struct, frozen=True):
@@ -80,11 +82,15 @@ class StorageKind(msgspec.Struct, frozen=True):
 
 
 class SandboxKind(msgspec.Struct, frozen=True):
-    """A sandbox: its name, the manifest profiles it runs, and what makes one."""
+    """A sandbox: its name, the manifest profiles it runs, and what makes one.
+
+    `examine` looks at what it depends on for `caxton doctor`: it may take seconds, and makes nothing that stays.
+    """
 
     name: str
     profiles: tuple[str, ...]
     make: MakeSandbox
+    examine: Examine | None = None
 
 
 @hookspec
