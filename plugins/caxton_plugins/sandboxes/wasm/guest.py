@@ -57,10 +57,10 @@ class WasmGuest:
     """A guest of `Sandbox.open`; see `caxton_core.ports.Guest`."""
 
     __slots__ = (
-        "__weakref__", "_cpu_fuel", "_deadline", "_final_fuel", "_held", "_memory_limit", "_most", "_reserved", "_script",
-        "_slice_fuel", "_started", "_time_limit", "alive", "budget", "context", "entries", "future", "grows", "host", "host_calls", "inbox", "largest", "loaded",
-        "memory", "place", "refusal", "room", "size", "slice_began", "slots", "slots_at", "throttled", "turn",
-        "view",
+        "__weakref__", "_cpu_fuel", "_deadline", "_final_fuel", "_held", "_memory_limit", "_most", "_placed",
+        "_reserved", "_script", "_slice_fuel", "_started", "_time_limit", "alive", "budget", "context",
+        "entries", "future", "grows", "host", "host_calls", "inbox", "largest", "loaded", "memory", "place",
+        "refusal", "room", "size", "slice_began", "slots", "slots_at", "throttled", "turn", "view",
     )  # fmt: skip
 
     def __init__(self, loaded: Loaded, limits: Limits, host: Host, budget: Budget) -> None:
@@ -72,7 +72,8 @@ class WasmGuest:
             engine.address, self._most, engine.table_limit, engine.slice_fuel
         )
         self.alive = True
-        self.size = self._reserved = 0
+        self.size, self._reserved = 0, loaded.survey.memory_minimum
+        self._placed = False
         self.budget = budget
         self.host = host
         self.loaded, self.entries, self.turn = loaded, loaded.entries, engine.turn
@@ -99,7 +100,7 @@ class WasmGuest:
         self.slice_began = 0.0
         self.throttled = False
         self.slots, self.slots_at = NO_MEMORY, 0
-        budget.enter(self if loaded.survey.grows else None)
+        budget.enter(self if loaded.survey.grows else None, self._reserved)
 
     def handle(self, wire: bytes) -> Outcome:
         """Give the guest one encoded message."""
@@ -218,7 +219,7 @@ class WasmGuest:
 
     def place_memory(self) -> None:
         """Begin to follow the memory, which is there from now on."""
-        self.grows = self.loaded.survey.grows
+        self.grows, self._placed = self.loaded.survey.grows, True
         self.look()
         self.fit()
 
@@ -308,11 +309,10 @@ class WasmGuest:
         if self.grows:
             self.look()
             self.fit()
-        elif (
-            not self.size and not self._reserved
-        ):  # what its start function does to its memory is not to be seen
-            self._reserved = self._most
-            self.budget.grew(self._most, self)
+        elif not self._placed and self._reserved < self._most:
+            # What its start function does to its memory is not to be seen: reckon with all it may do.
+            more, self._reserved = self._most - self._reserved, self._most
+            self.budget.grew(more, self)
         if self.place.fuel_left() < self._deadline:
             most = self._cpu_fuel // self.loaded.engine.fuel_per_ms
             return self._die(Fault("cpu", f"the CPU time of a call, {most} ms, is used up"))
