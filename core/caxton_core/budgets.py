@@ -67,12 +67,13 @@ class Budget:
             return None
         return LimitExceeded(NAME, self.limit, self.used + needed)
 
-    def enter(self, guest: Growing | None) -> None:
-        """Count a new instance; `guest` is given when it can grow."""
+    def enter(self, guest: Growing | None, minimum: int = 0) -> None:
+        """Count a new instance with the memory it begins with; `guest` is given when it can grow."""
         self.instances += 1
+        self.linear += minimum
         if guest is not None and self.limit is not None:
             self._growing.add(guest)
-        self._settle(guest)
+        self._settle(None)
 
     def grew(self, by: int, guest: Growing | None = None) -> None:
         """Count memory that an instance has got; the `guest` that runs takes the new room over by itself."""

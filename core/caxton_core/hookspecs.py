@@ -35,6 +35,7 @@ from caxton_core.budgets import Budget
 from caxton_core.conversations import Protocol
 from caxton_core.deployments import Strategy
 from caxton_core.errors import InvalidSetting, StorageError
+from caxton_core.examinations import Finding
 from caxton_core.nesting import Codec
 from caxton_core.ports import Durability, Sandbox, Storage
 
@@ -70,6 +71,7 @@ class SandboxOptions(msgspec.Struct, frozen=True):
 
 MakeStorage: TypeAlias = Callable[[StorageOptions], Result[Storage, StorageError | InvalidSetting]]
 MakeSandbox: TypeAlias = Callable[[SandboxOptions], Result[Sandbox, InvalidSetting]]
+Examine: TypeAlias = Callable[[SandboxOptions], Sequence[Finding]]
 
 
 class StorageKind(msgspec.Struct, frozen=True):
@@ -81,12 +83,16 @@ class StorageKind(msgspec.Struct, frozen=True):
 
 
 class SandboxKind(msgspec.Struct, frozen=True):
-    """A sandbox: its name, the manifest profiles it runs, what makes one, and the codecs its guests can be given."""
+    """A sandbox: its name, the manifest profiles it runs, what makes one, and the codecs its guests can be given.
+
+    `examine` looks at what it depends on for `caxton doctor`: it may take seconds, and makes nothing that stays.
+    """
 
     name: str
     profiles: tuple[str, ...]
     make: MakeSandbox
     codecs: tuple[Codec, ...] = ("json", "msgpack")
+    examine: Examine | None = None
 
 
 @hookspec

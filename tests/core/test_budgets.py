@@ -15,11 +15,9 @@ class Guest:
     """A guest that takes all it can get: it grows up to its cap, which it may set only while it does not run."""
 
     def __init__(self, budget: Budget, own: int, minimum: int = STEP) -> None:
-        self.budget, self.own, self.size = budget, own, 0
-        self.minimum = minimum
+        self.budget, self.own, self.size = budget, own, minimum
         self.cap = min(own, minimum + budget.room)
-        budget.enter(self)
-        self.grow(minimum)
+        budget.enter(self, minimum)
 
     def grow(self, by: int) -> bool:
         """Grow, unless that is over the cap; then say so, and only then take the new room over."""
@@ -32,7 +30,7 @@ class Guest:
 
     def fit(self) -> None:
         """Take the room over."""
-        self.cap = min(self.own, max(self.size, self.minimum) + self.budget.room)
+        self.cap = min(self.own, self.size + self.budget.room)
 
     def close(self) -> None:
         """End."""
@@ -90,7 +88,7 @@ def test_no_order_of_growing_takes_more_than_there_is(seed: int) -> None:
         assert budget.used == sum(guest.size + OVERHEAD for guest in guests)
         assert budget.used <= limit
         for guest in guests:
-            assert guest.cap <= max(guest.size + max(0, budget.free), guest.minimum)
+            assert guest.cap <= guest.size + budget.free
 
 
 def test_the_room_follows_from_afar() -> None:

@@ -68,6 +68,7 @@ def test_a_damaged_key_is_refused_with_its_reason() -> None:
         ("", "no minisign secret key"),
         (written(data[:-1]), "no minisign secret key"),
         (written(data[:2] + b"Xx" + data[4:]), "a way we don't know"),
+        (written(data[:54] + bytes([data[54] ^ 1]) + data[55:]), "damaged"),  # its id
         (written(data[:70] + bytes([data[70] ^ 1]) + data[71:]), "damaged"),
         (written(greedy), "too much memory"),
     ):

@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Run a node": {
         "serve": ("serve:serve", "Run a node until it is told to stop."),
         "health": ("health:health", "Ask a node how it is."),
+        "doctor": ("doctor:doctor", "Examine this machine and this installation."),
         "config": ("configs:config", "Check and show the configuration."),
         "plugin": ("plugins:plugin", "Show the plugins."),
     },

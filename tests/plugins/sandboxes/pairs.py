@@ -79,7 +79,7 @@ class Pair:
         loaded = sandbox._loaded[digest, "strict"]
         self.hosts = [Host(), Host()]
         self.guests = [
-            guest_class(native=native)(loaded, limits, host, Budget(8 * PAGE))
+            guest_class(native=native)(loaded, limits, host, Budget(64 * PAGE))
             for native, host in zip((False, True), self.hosts, strict=True)
         ]
         assert self.both(lambda guest: finish(guest, guest.start(b"{}"))) is None

@@ -175,3 +175,44 @@ def test_a_start_function_may_call_the_host(make: Make) -> None:
     assert isinstance(fault, Fault)
     assert fault.reason == "trap"
     assert "outside the memory" in fault.detail
+
+
+def test_a_start_function_gets_no_more_than_is_free(make: Make) -> None:
+    """What it takes before anybody can look is limited as if it had been seen."""
+    more = "(func $s (loop $l (br_if $l (i32.ne (memory.grow (i32.const 1)) (i32.const -1))))) (start $s)"
+    sandbox = make(64 * PAGE)
+    budget = sandbox._budget
+    for free in range(3, 40):
+        others = 64 * PAGE - OVERHEAD - free * PAGE
+        budget.grew(others)
+        guest = begin(sandbox, module(more=more))
+        assert budget.linear - others == guest.memory_bytes
+        assert 2 * PAGE <= guest.memory_bytes <= free * PAGE
+        guest.close()
+        budget.grew(-others)
+
+
+def test_a_module_without_memory_at_first_is_counted_as_it_is(make: Make) -> None:
+    """No pages are no bytes, and a call that is suspended reckons with none."""
+    spin = "(loop $l (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))"
+    body = f"(local.set $n (i32.const 10000000)) {spin} (i32.const 0)"
+    sandbox = make(64 * PAGE)
+    data = module(body, memory="0", alloc="(i32.const 0)")
+    info = sandbox.check(data, "strict").unwrap()
+    guest = sandbox.open(ModuleDigest(info.sha256), "strict", BIG, Host()).unwrap()
+    finish(guest, guest.start(b"{}"))
+    assert (info.memory, sandbox._budget.used) == (0, OVERHEAD)
+    guest.close()
+    assert sandbox._budget.used == 0
+
+
+def test_a_guest_whose_growth_was_noticed_at_a_host_call_may_grow_on(make: Make) -> None:
+    """The room it then has is taken over when its slice ends, although its answer shows no growth any more."""
+    body = """(drop (memory.grow (i32.const 4)))
+      (drop (call $send (i32.const 0) (i32.const 0))) (i32.const 0)"""
+    sandbox = make(64 * PAGE)
+    guest = begin(sandbox, module(body))
+    for _ in range(20):
+        assert finish(guest, guest.handle(b"x")) is None
+    assert 40 * PAGE < sandbox._budget.used <= 64 * PAGE
+    guest.close()

@@ -157,8 +157,9 @@ async def test_a_revoked_key_keeps_its_agents_from_starting(state: str) -> None:
     assert done.failure().reason == "revoked-key"  # type: ignore[attr-defined]  # looked at just above
     (module,) = (await bench.node.modules(limit=10, cursor=None)).items
     assert module.signed_by is None
-    assert {event["reason"] for event in await published(bench, "module.refused")} == {
-        "revoked-key"
+    refusals = await published(bench, "module.refused")
+    assert {(event["reason"], event["agent"]) for event in refusals} == {
+        ("revoked-key", "agent@caxton")
     }
 
 

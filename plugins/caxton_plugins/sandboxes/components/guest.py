@@ -72,8 +72,7 @@ class ComponentGuest:
         self.host_calls = 0
         self.slice_began = 0.0
         self.throttled = False
-        budget.enter(None)
-        budget.grew(loaded.survey.memory_minimum)
+        budget.enter(None, loaded.survey.memory_minimum)
 
     # The port
 

@@ -32,7 +32,7 @@ class LinearMemory:
     """The part of a guest that has its memory."""
 
     __slots__ = (
-        "__weakref__", "_memory_limit", "_reserved", "budget", "context", "grows", "loaded", "memory", "most", "place",
+        "__weakref__", "_memory_limit", "_placed", "_reserved", "budget", "context", "grows", "loaded", "memory", "most", "place",
         "size", "view",
     )  # fmt: skip
 
@@ -45,14 +45,15 @@ class LinearMemory:
             engine.address, self.most, engine.table_limit, engine.slice_fuel, engine.mappings
         )
         self.context, self.memory = place.context, place.memory
-        self.size = self._reserved = 0
+        self.size, self._reserved = 0, loaded.survey.memory_minimum
+        self._placed = False
         self.view = NO_MEMORY
         self.grows = False  # known once there is a memory to ask: not while a start function runs
-        budget.enter(self if loaded.survey.grows else None)
+        budget.enter(self if loaded.survey.grows else None, self._reserved)
 
     def place_memory(self) -> None:
         """Begin to follow the memory, which is there from now on."""
-        self.grows = self.loaded.survey.grows
+        self.grows, self._placed = self.loaded.survey.grows, True
         self.look()
         self.fit()
 
@@ -83,9 +84,10 @@ class LinearMemory:
         if self.grows:
             self.look()
             self.fit()
-        elif not self.size and not self._reserved:  # a start function is running
-            self._reserved = self.most
-            self.budget.grew(self.most, self)
+        elif not self._placed and self._reserved < self.most:
+            # What its start function does to its memory is not to be seen: reckon with all it may do.
+            more, self._reserved = self.most - self._reserved, self.most
+            self.budget.grew(more, self)
 
     def exhausted(self) -> str:
         """Name the limit that the memory has reached, if any: its own, or the node's."""
