@@ -62,7 +62,7 @@ class WasmGuest:
     """A guest of `Sandbox.open`; see `caxton_core.ports.Guest`."""
 
     __slots__ = (
-        "_burnt", "_cpu_fuel", "_cpu_limit", "_deadline", "_final_fuel", "_held", "_memory_limit", "_script", "_slice_fuel", "_started", "_time_limit",
+        "_burnt", "_cpu_fuel", "_cpu_limit", "_deadline", "_final_fuel", "_held", "_memory_limit", "_script", "_slice_fuel", "_started", "_throttled_at", "_time_limit",
         "alive", "context", "entries", "future", "grows", "host", "host_calls", "inbox", "largest", "loaded",
         "memory", "place", "refusal", "room", "size", "slice_began", "slots", "slots_at", "throttled", "turn",
         "view",
@@ -103,6 +103,7 @@ class WasmGuest:
         self.host_calls = 0
         self.slice_began = 0.0
         self.throttled = False
+        self._throttled_at = 0.0
         self.slots, self.slots_at = NO_MEMORY, 0
 
     def handle(self, wire: bytes) -> Outcome:
@@ -236,7 +237,12 @@ class WasmGuest:
     def throttle(self) -> None:
         """End this slice at the guest's next instruction that counts fuel."""
         self.throttled = True
+        self._throttled_at = _cpu()
         self.place.set_interval(1)
+
+    def burnt_since_throttle(self) -> float:
+        """Return the seconds of CPU since then: others may have had the core, which is not the guest's fault."""
+        return _cpu() - self._throttled_at
 
     def refuse(self, fault: Fault) -> int:
         """Stop the call from inside an import: returns the trap to hand to wasmtime."""
