@@ -3,6 +3,8 @@
 Rules:
 - Cases come by name on stdin, verdicts go to stdout; whatever ends this process is the fault of the case it had begun.
 - A case gets a node that is as the one before left it: a node that is not as good as new afterwards is a problem.
+- With the argument `measure` nobody asks the neighbour while a case runs alone, and two others pass a message back and
+  forth while it runs beside them.
 """
 
 from __future__ import annotations
@@ -19,35 +21,44 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from caxton_core.agents import AgentState
-from caxton_core.errors import InvalidManifest, InvalidModule, LimitExceeded, StartFailed
-from caxton_core.resources import Limits, Manifest
-from caxton_plugins.sandboxes.compilation.compiling import WALL_SECONDS
+from caxton_core.resources import Manifest
 from caxton_server.app import relax_collector
 from caxton_server.bench.beds import Bed, make_bed
 from caxton_server.bench.machines import resident_bytes
-from caxton_server.runtime.cells import Cell
-from returns.result import Failure, Success
+from returns.result import Success
 
 from tests.e2e.wat import echo
-from tests.hostile.cases import (
-    Answered,
-    Case,
-    Failed,
-    Logged,
-    NotPromoted,
-    NotStarted,
-    Refused,
-    Silent,
-    Stopped,
-)
+from tests.hostile.attacks import NAME, PATIENCE, attack, attacker, limit_of
+from tests.hostile.cases import Case, NotStarted, Refused
 from tests.hostile.corpus import CASES
+from tests.hostile.hops import PAIR, Hops, Pair
 
-NAME, NEIGHBOUR, PROBE = "hostile", "neighbour", "probe"
-PATIENCE = 20.0
+NEIGHBOUR, PROBE = "neighbour", "probe"
 PACE = 0.002
 BUSY = 0.1
 """Seconds after which a neighbour must have had its turn."""
+HOPS_SECONDS = 0.15
+AGAIN = 8
+"""How often a short case is repeated, so that there are hops beside it."""
+
+
+class Measure(msgspec.Struct, frozen=True):
+    """What a case did to others: hops of two neighbours, and this process's memory in bytes."""
+
+    alone: Hops
+    beside: Hops
+    before: int
+    after: int
+
+    @property
+    def ratio(self) -> float:
+        """How many times longer the slow hops took, by the clock of the node's thread."""
+        return self.beside.thread_us / self.alone.thread_us
+
+    @property
+    def kept(self) -> float:
+        """The share of memory that did not come back."""
+        return self.after / self.before - 1
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -57,12 +68,11 @@ class Verdict(msgspec.Struct, frozen=True):
     problems: list[str]
     seen: str
     took: float
+    burnt: float
+    """What of that the node's thread had a core for."""
     limit: float
     answered: int
-    hops_alone: list[float] = []
-    hops_beside: list[float] = []
-    resident_before: int = 0
-    resident_after: int = 0
+    measure: Measure | None = None
 
 
 class Watch(logging.Handler):
@@ -91,7 +101,6 @@ class Runner:
 
     def __init__(self, bed: Bed, watch: Watch) -> None:
         self.node, self.watch = bed.node, watch
-        self.bed = bed
         self.answered = 0
 
     async def prepare(self) -> None:
@@ -102,12 +111,12 @@ class Runner:
 
     async def run(self, case: Case) -> Verdict:
         """Let a case do its worst, and see what is left of the node."""
-        module = case.module()
         tasks = len(asyncio.all_tasks())
         async with self._neighbour():
             before = self.answered
             began = time.perf_counter()
-            took, seen, problems = await self._attack(case, module)
+            happened = await attack(self.node, case, case.module())
+            problems = happened.problems
             if time.perf_counter() - began > BUSY and self.answered == before:
                 problems.append("the neighbour was not answered meanwhile")
             answered = self.answered - before
@@ -115,12 +124,19 @@ class Runner:
         if (left := len(asyncio.all_tasks())) != tasks:
             problems.append(f"{left - tasks} tasks are left over")
         problems += self.watch.take()
-        return Verdict(case.name, problems, seen, took, limit_of(case), answered)
+        return Verdict(
+            case.name,
+            problems,
+            happened.seen,
+            happened.took,
+            happened.burnt,
+            limit_of(case),
+            answered,
+        )
 
     @contextlib.asynccontextmanager
     async def _neighbour(self) -> AsyncIterator[None]:
         """Ask the neighbour again and again."""
-
         talking = True
 
         async def ask() -> None:
@@ -136,124 +152,50 @@ class Runner:
             talking = False
             await task
 
-    # The attack
+    # Measuring
 
-    async def _attack(self, case: Case, module: bytes) -> tuple[float, str, list[str]]:
-        """Do what the case says; returns how long it took, what came of it, and what is wrong with that."""
-        manifest = Manifest.parse({"name": NAME, **case.manifest}).unwrap()
-        for message in case.before:
-            sent = await self.node.send(msgspec.json.encode({"performative": "request", **message}))
-            assert isinstance(sent, Success), sent
-        began = time.perf_counter()
-        deployed = await self.node.deploy(manifest, module)
-        took = time.perf_counter() - began
-        if isinstance(deployed, Failure):
-            return took, *refusal(case, deployed.failure())
-        if case.attacks in ("load", "start") and isinstance(case.outcome, Refused | NotStarted):
-            return took, "it runs", ["it was accepted"]
-        began = time.perf_counter()
-        seen, problems = await self._after_start(case, manifest)
-        if case.attacks != "load":
-            took = time.perf_counter() - began
-        problems += await self._afterwards(case)
-        return took, seen, problems
+    async def measure(self, case: Case, pair: Pair) -> Verdict:
+        """Run a case in a quiet node, and then, as often as it takes, beside two who talk."""
+        module = case.module()
+        gc.collect()
+        before = resident_bytes()
+        happened = await attack(self.node, case, module)
+        problems = happened.problems + await self._aftermath(case)
+        gc.collect()
+        after = resident_bytes()
+        await pair.talk()
+        await asyncio.sleep(HOPS_SECONDS / 3)
+        pair.watch()
+        await asyncio.sleep(HOPS_SECONDS)
+        alone = pair.take()
+        problems += await self._repeat(case, module, pair)
+        beside = pair.take()
+        await pair.rest()
+        problems += self.watch.take()
+        measure = Measure(alone, beside, before, after)
+        return Verdict(
+            case.name, problems, happened.seen, happened.took, happened.burnt, limit_of(case), 0, measure
+        )  # fmt: skip
 
-    async def _after_start(self, case: Case, manifest: Manifest) -> tuple[str, list[str]]:
-        match case.outcome:
-            case Stopped():
-                view = await self.node.control(NAME, "stop")
-                state = view.unwrap().state if isinstance(view, Success) else str(view.failure())
-                return state, [] if state == AgentState.STOPPED else [f"it is {state}"]
-            case NotPromoted(reason, detail):
-                assert case.next is not None
-                later = msgspec.structs.replace(manifest, version="2.0.0")
-                done = await self.node.update(later, case.next())
-                if isinstance(done, Success):
-                    return "promoted", ["the next version took over"]
-                error = done.failure()
-                return str(error), wrong_start(error, reason, detail)
-            case Silent() | Logged():
-                return await self._quietly(case)
-            case _:
-                return await self._loudly(case)
-
-    def _message(self, case: Case) -> bytes:
-        return msgspec.json.encode(
-            {"performative": "request", "receiver": NAME, "content": "hello", **case.message}
-        )
-
-    async def _quietly(self, case: Case) -> tuple[str, list[str]]:
-        """Send a message that nobody answers, and wait until it is handled."""
-        cell = self._cell()
-        assert cell is not None
-        sent = await self.node.send(self._message(case))
-        if isinstance(sent, Failure):
-            return str(sent.failure()), [f"the message was refused: {sent.failure()}"]
-        until = time.monotonic() + PATIENCE
-        while not (cell.messages_in or cell.faults):
-            if time.monotonic() > until:
-                return "nothing", [f"the message is not handled after {PATIENCE} s"]
-            await asyncio.sleep(0.001)
-        if cell.faults:
-            return "a fault", ["the message failed"]
-        problems = []
-        lines = tuple(line.text for line in self.node.logs(NAME).unwrap())
-        if isinstance(case.outcome, Logged) and lines != case.outcome.lines:
-            problems.append(f"it logged {lines!r}")
-        return "handled", problems
-
-    async def _loudly(self, case: Case) -> tuple[str, list[str]]:
-        """Ask, and judge the reply."""
-        asked = await self.node.request(self._message(case), wait=PATIENCE)
-        if isinstance(asked, Failure):
-            return str(asked.failure()), [f"no reply: {asked.failure()}"]
-        reply = asked.unwrap().reply
-        content, who = reply.get("content"), str(reply.get("sender")).partition("@")[0]
-        seen = f"{reply.get('performative')} of {who}: {str(content)[:300]}"
-        match case.outcome:
-            case Failed(reason, detail):
-                right = (
-                    reply.get("performative") == "failure"
-                    and who == "ams"
-                    and isinstance(content, dict)
-                    and content["reason"] == reason
-                    and detail in content["detail"]
-                )
-            case Answered(wanted):
-                right = who == NAME and content == wanted
-            case _:
-                right = False
-        return seen, [] if right else [f"the reply was {seen}"]
-
-    async def _afterwards(self, case: Case) -> list[str]:
-        """Check that a dead instance was replaced, and that one that lives was not."""
-        cell = self._cell()
-        if cell is None:
-            return ["the agent is gone"]
-        fatal = isinstance(case.outcome, Failed) and case.outcome.fatal
-        fatal |= (
-            isinstance(case.outcome, NotPromoted)
-            and case.attacks == "export"
-            and Failed(case.outcome.reason).fatal
-        )
-        if cell.restarts != fatal:
-            return [f"it was restarted {cell.restarts} times"]
-        until = time.monotonic() + PATIENCE
-        while fatal and not (cell.started or cell.state is AgentState.FAILED):
-            if time.monotonic() > until:
-                return ["there is no new instance"]
-            await asyncio.sleep(0.001)
-        return []
-
-    def _cell(self) -> Cell | None:
-        found = self.node.kernel.find(NAME)
-        return found if isinstance(found, Cell) else None
+    async def _repeat(self, case: Case, module: bytes, pair: Pair) -> list[str]:
+        """Repeat a case until there are hops enough; return what went wrong."""
+        problems: list[str] = []
+        until = time.perf_counter() + HOPS_SECONDS
+        for _ in range(AGAIN):
+            happened = await attack(self.node, case, module, pair.watch)
+            problems += happened.problems
+            pair.pause()
+            if attacker(self.node) is not None:
+                await self.node.remove_agent(NAME)
+            if time.perf_counter() > until:
+                break
+        return problems
 
     # What must be as before
 
     async def _aftermath(self, case: Case) -> list[str]:
         problems = []
-        if self._cell() is not None:
+        if attacker(self.node) is not None:
             problems += control_characters(self.node.logs(NAME).unwrap())
             await self.node.remove_agent(NAME)
         elif not isinstance(case.outcome, Refused | NotStarted):
@@ -265,9 +207,9 @@ class Runner:
             problems.append(f"afterwards: {error}")
         if self.node.loop.failed:
             problems.append(f"the loop ended: {self.node.loop.failed}")
-        names = sorted(cell.name for cell in self.node.kernel.cells.values())
-        if names != [NEIGHBOUR]:
-            problems.append(f"these agents are left: {names}")
+        left = {cell.name for cell in self.node.kernel.cells.values()} - set(PAIR)
+        if left != {NEIGHBOUR}:
+            problems.append(f"these agents are left: {left}")
         return problems
 
     async def _probe(self) -> None:
@@ -287,51 +229,18 @@ class Runner:
         assert asked.unwrap().reply.get("content") == "here", asked.unwrap().reply
 
 
-def limit_of(case: Case) -> float:
-    """Return the seconds a case may take: what its manifest grants a call, or the compiler."""
-    if case.attacks == "load":
-        return WALL_SECONDS if case.slow else 0.0
-    limits = case.manifest.get("limits", {})
-    reason = getattr(case.outcome, "reason", "cpu")
-    if reason in ("time", "host-calls"):
-        return float(limits.get("time_ms", Limits().time_ms)) / 1000
-    return float(limits.get("cpu_ms", Limits().cpu_ms)) / 1000
-
-
-def refusal(case: Case, error: object) -> tuple[str, list[str]]:
-    """Judge a deploy that did not work."""
-    seen = str(error)
-    match case.outcome:
-        case Refused(detail):
-            right = (
-                isinstance(error, InvalidManifest | InvalidModule | LimitExceeded)
-                and detail in seen
-            )
-            return seen, [] if right else [f"it was refused otherwise: {seen}"]
-        case NotStarted(reason, detail):
-            return seen, wrong_start(error, reason, detail)
-        case _:
-            return seen, [f"it was refused: {seen}"]
-
-
-def wrong_start(error: object, reason: str, detail: str) -> list[str]:
-    """Judge why a version did not start."""
-    if isinstance(error, StartFailed) and error.reason == reason and detail in error.detail:
-        return []
-    return [f"it failed otherwise: {error!r}"]
-
-
 def control_characters(lines: Any) -> list[str]:
     """Return a problem for each line of a log that could drive a terminal."""
     return [
         f"the log holds {line.text!r}"
         for line in lines
-        if not line.text.replace("\t", " ").isprintable()
-        and any(ord(letter) < 32 or 127 <= ord(letter) < 160 for letter in line.text)
+        if any(
+            ord(letter) < 32 or 127 <= ord(letter) < 160 for letter in line.text if letter != "\t"
+        )
     ]
 
 
-async def main(folder: Path) -> None:
+async def main(folder: Path, *, measuring: bool) -> None:
     """Answer cases until stdin ends."""
     relax_collector()
     watch = Watch()
@@ -340,6 +249,9 @@ async def main(folder: Path) -> None:
     logging.getLogger().addHandler(watch)
     runner = Runner(bed, watch)
     await runner.prepare()
+    pair = Pair(bed)
+    if measuring:
+        await pair.prepare()
     by_name = {case.name: case for case in CASES}
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(
@@ -347,10 +259,13 @@ async def main(folder: Path) -> None:
     )
     tell(b"ready")
     while line := await reader.readline():
-        tell(msgspec.json.encode(await runner.run(by_name[line.decode().strip()])))
+        case = by_name[line.decode().strip()]
+        tell(
+            msgspec.json.encode(
+                await (runner.measure(case, pair) if measuring else runner.run(case))
+            )
+        )
     await bed.close()
-    gc.collect()
-    tell(b"closed " + str(resident_bytes()).encode())
 
 
 def tell(line: bytes) -> None:
@@ -361,4 +276,4 @@ def tell(line: bytes) -> None:
 
 if __name__ == "__main__":
     faulthandler.enable()
-    asyncio.run(main(Path(sys.argv[1])))
+    asyncio.run(main(Path(sys.argv[1]), measuring="measure" in sys.argv[2:]))

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
+from tests.hostile.attacks import PATIENCE
 from tests.hostile.cases import Case
 from tests.hostile.children import Child, Died
 from tests.hostile.corpus import CASES
-from tests.hostile.nodes import PATIENCE, Verdict
+from tests.hostile.nodes import Verdict
 
 LONGEST = 4 * PATIENCE
 

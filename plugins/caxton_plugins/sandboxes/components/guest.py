@@ -36,6 +36,7 @@ Finish: TypeAlias = "Callable[[], Outcome]"
 """What a call's end is followed by: its outcome, or the beginning of another call."""
 
 _now = time.perf_counter
+_cpu = time.thread_time
 
 
 class ComponentGuest:
@@ -43,7 +44,7 @@ class ComponentGuest:
 
     __slots__ = (
         "_arguments", "_budget", "_cpu_fuel", "_cpu_ms", "_deadline", "_final_fuel", "_finish", "_future", "_held", "_loaded",
-        "_place", "_refusal", "_slice_fuel", "_started", "_time_limit", "_turn", "alive", "host", "host_calls",
+        "_place", "_refusal", "_slice_fuel", "_started", "_throttled_at", "_time_limit", "_turn", "alive", "host", "host_calls",
         "largest", "slice_began", "state_quota", "throttled",
     )  # fmt: skip
 
@@ -72,6 +73,7 @@ class ComponentGuest:
         self.host_calls = 0
         self.slice_began = 0.0
         self.throttled = False
+        self._throttled_at = 0.0
         budget.enter(None, loaded.survey.memory_minimum)
 
     # The port
@@ -152,7 +154,12 @@ class ComponentGuest:
     def throttle(self) -> None:
         """End this slice at the guest's next instruction that counts fuel."""
         self.throttled = True
+        self._throttled_at = _cpu()
         self._place.set_interval(1)
+
+    def burnt_since_throttle(self) -> float:
+        """Return the seconds of CPU since then: others may have had the core, which is not the guest's fault."""
+        return _cpu() - self._throttled_at
 
     def refuse(self, fault: Fault) -> int:
         """Stop the call from inside an import: returns the error to hand to wasmtime."""

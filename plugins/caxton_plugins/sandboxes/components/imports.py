@@ -153,10 +153,10 @@ def bridge(turn: Turn, name: str, body: Body) -> Callback:
                     Fault("host-calls", f"more than {HOST_CALLS} host calls in a step")
                 )
             body(guest, given, result)
-            if (spent := _now() - guest.slice_began) > HOST_TIME:
+            if _now() - guest.slice_began > HOST_TIME:
                 if not guest.throttled:
                     guest.throttle()
-                elif spent > HOST_TIME_MOST:
+                elif guest.burnt_since_throttle() > HOST_TIME_MOST:
                     return guest.refuse(Fault("time", "its host calls never let go of the thread"))
         except Refused as error:
             return guest.refuse(Fault("trap", f"{name}: {error}"))

@@ -60,7 +60,7 @@ class WasmGuest(LinearMemory):
 
     __slots__ = (
         "_burnt", "_cpu_fuel", "_cpu_limit", "_deadline", "_final_fuel", "_held", "_script", "_slice_fuel", "_started",
-        "_time_limit", "alive", "entries", "future", "host", "host_calls", "inbox", "largest", "refusal", "room",
+        "_throttled_at",        "_time_limit", "alive", "entries", "future", "host", "host_calls", "inbox", "largest", "refusal", "room",
         "slice_began", "slots", "slots_at", "throttled", "turn",
     )  # fmt: skip
 
@@ -91,6 +91,7 @@ class WasmGuest(LinearMemory):
         self.host_calls = 0
         self.slice_began = 0.0
         self.throttled = False
+        self._throttled_at = 0.0
         self.slots, self.slots_at = NO_MEMORY, 0
 
     def handle(self, wire: bytes) -> Outcome:
@@ -218,7 +219,12 @@ class WasmGuest(LinearMemory):
     def throttle(self) -> None:
         """End this slice at the guest's next instruction that counts fuel."""
         self.throttled = True
+        self._throttled_at = _cpu()
         self.place.set_interval(1)
+
+    def burnt_since_throttle(self) -> float:
+        """Return the seconds of CPU since then: others may have had the core, which is not the guest's fault."""
+        return _cpu() - self._throttled_at
 
     def refuse(self, fault: Fault) -> int:
         """Stop the call from inside an import: returns the trap to hand to wasmtime."""

@@ -212,10 +212,10 @@ def bridge(turn: Turn, name: str, body: Body) -> Callback:
                 guest.slots_at, guest.slots = at, slots_at(at)
             slots = guest.slots
             body(guest, slots)
-            if calls != 1 and (spent := _now() - guest.slice_began) > HOST_TIME:
+            if calls != 1 and _now() - guest.slice_began > HOST_TIME:
                 if not guest.throttled:
                     guest.throttle()
-                elif spent > HOST_TIME_MOST:
+                elif guest.burnt_since_throttle() > HOST_TIME_MOST:
                     return guest.refuse(Fault("time", "its host calls never let go of the thread"))
         except Refused as error:
             return guest.refuse(Fault("trap", f"{name}: {error}"))
