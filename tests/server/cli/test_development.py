@@ -16,6 +16,7 @@ from caxton_server.authoring.development import next_version
 from caxton_server.authoring.languages import LANGUAGES
 from caxton_server.client import Client
 
+from tests.server.authoring.agents import caches
 from tests.server.cli.servers import COMMAND, Served
 
 pytestmark = [pytest.mark.once, pytest.mark.usefixtures("installed")]
@@ -42,7 +43,7 @@ class Dev:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "XDG_CACHE_HOME": str(folder.parent / "cache"), **environ},
+            env={**os.environ, **caches(folder.parent / "cache"), **environ},
         )
 
     def wait_for(self, text: str) -> str:
