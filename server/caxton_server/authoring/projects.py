@@ -8,6 +8,7 @@ Rules:
 
 from __future__ import annotations
 
+import fnmatch
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -28,6 +29,7 @@ from caxton_server.authoring.toolchains import Language
 MANIFEST: Final = "agent.yaml"
 SCRIPTS: Final = "tests"
 BUILT: Final = "build"
+_UNWATCHED: Final = (BUILT, "node_modules", "__pycache__")
 
 
 class NotAProject(Problem, frozen=True):
@@ -80,16 +82,23 @@ class Project(msgspec.Struct, frozen=True):
     @property
     def scripts(self) -> list[Path]:
         """Return the files of scripts that test it, by name."""
-        return sorted((self.folder / SCRIPTS).glob("*.yaml"))
+        return sorted(
+            path
+            for ending in ("yaml", "yml")
+            for path in (self.folder / SCRIPTS).glob(f"*.{ending}")
+        )
 
     def watched(self) -> Iterator[Path]:
         """Yield every file a build or a deployment depends on."""
         yield self.folder / MANIFEST
-        for pattern in self.language.watched:
-            for path in self.folder.glob(pattern):
-                inside = path.relative_to(self.folder).parts
-                if inside[0] not in (BUILT, "node_modules") and path.is_file():
-                    yield path
+        for parent, folders, files in os.walk(self.folder):
+            # Neither what was built nor what was installed is looked into, which may be a great deal.
+            folders[:] = [
+                each for each in folders if each not in _UNWATCHED and not each.startswith(".")
+            ]
+            for name in files:
+                if any(fnmatch.fnmatchcase(name, pattern) for pattern in self.language.watched):
+                    yield Path(parent, name)
 
 
 def find(folder: Path) -> Result[Project, ProjectError]:
@@ -112,8 +121,9 @@ def find(folder: Path) -> Result[Project, ProjectError]:
         return Failure(language.failure())
     module = Path(manifest.module)
     inside = folder in (folder / module).resolve().parents
-    if not manifest.module or manifest.digest is not None or not inside:
-        wanted = f"`module:` in {MANIFEST} must be a path inside the project"
+    # A build writes there: it must not be the source.
+    if manifest.digest is not None or module.suffix != ".wasm" or not inside:
+        wanted = f"`module:` in {MANIFEST} must be the path of a .wasm file inside the project"
         return Failure(NotAProject(str(folder), f"{wanted}, such as {BUILT}/{manifest.name}.wasm"))
     return Success(Project(folder, language.unwrap(), manifest, document))
 

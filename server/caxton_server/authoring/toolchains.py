@@ -37,12 +37,12 @@ class ToolchainMissing(Problem, frozen=True):
 
 
 class BuildFailed(Problem, frozen=True):
-    """A compiler did not make a module; `output` is all it said."""
+    """Nothing was built; `output` is all that the compiler, or the package manager, said."""
 
     language: str
     output: str
     code: ClassVar[str] = "build_failed"
-    SENTENCE: ClassVar[str] = "The {language} compiler failed.\n{output}"
+    SENTENCE: ClassVar[str] = "The build of {language} failed.\n{output}"
 
 
 class Build(msgspec.Struct, frozen=True):
@@ -58,7 +58,7 @@ class Language(msgspec.Struct, frozen=True):
     """A language agents are written in.
 
     `source` is the file, in a project's folder, that the compiler is given: a project is of the language whose source it
-    has. `watched` are globs of everything a build depends on. `profile` is that of the manifest.
+    has. `watched` are patterns of the names of the files a build depends on. `profile` is that of the manifest.
     """
 
     name: str

@@ -71,23 +71,30 @@ def _build_c(toolchain: Toolchain, build: Build) -> Result[Path, BuildFailed]:
     """Compile one file of C with the headers of the SDK."""
     stack = f"-Wl,-z,stack-size={STACK_BYTES}"
     output = ("-o", str(build.output))
-    return _compile("C", toolchain, build, "cc", *C_FLAGS, "-Oz", stack, str(build.source), *output)
+    # From the folder it is in: the compiler stumbles over a path with quotes or dollars, and shows the shorter one.
+    source = str(build.source.relative_to(build.folder))
+    return _compile("C", toolchain, build, "cc", *C_FLAGS, "-Oz", stack, source, *output)
 
 
 def _build_zig(toolchain: Toolchain, build: Build) -> Result[Path, BuildFailed]:
     """Compile a Zig file that may import the module `caxton`."""
     sdk = caxton_sdk.ROOT / "zig" / "caxton.zig"
-    modules = ("--dep", "caxton", f"-Mroot={build.source}", f"-Mcaxton={sdk}")
+    modules = (
+        "--dep",
+        "caxton",
+        f"-Mroot={build.source.relative_to(build.folder)}",
+        f"-Mcaxton={sdk}",
+    )
     output = f"-femit-bin={build.output}"
     stack = ("--stack", str(STACK_BYTES))
     return _compile("Zig", toolchain, build, "build-exe", *ZIG_FLAGS, *stack, *modules, output)
 
 
 C: Final = Language(
-    name="c", title="C", profile="strict", source="agent.c", watched=("**/*.c", "**/*.h"),
+    name="c", title="C", profile="strict", source="agent.c", watched=("*.c", "*.h"),
     find=_find_c, build=_build_c,
 )  # fmt: skip
 ZIG: Final = Language(
-    name="zig", title="Zig", profile="strict", source="agent.zig", watched=("**/*.zig",),
+    name="zig", title="Zig", profile="strict", source="agent.zig", watched=("*.zig",),
     find=_find_zig, build=_build_zig,
 )  # fmt: skip
