@@ -134,6 +134,13 @@ class Client(Transport):
         query = {"follow": 1, "after": after}
         return self.stream(_api("agents", ref, "logs"), LogLine, query=query)
 
+    def update(
+        self, manifest: Mapping[str, Any], module: bytes | None = None
+    ) -> Result[DeploymentView, ClientError]:
+        """Move an agent to the version of a manifest; a new agent when there is none of that name."""
+        body, media = _parts(manifest, module)
+        return self.call("POST", _api("deployments"), DeploymentView, body=body, media=media)
+
     def deployments(self, **query: str | int | None) -> Result[Page[DeploymentView], ClientError]:
         """List deployments."""
         return self.call("GET", _api("deployments"), Page[DeploymentView], query=query)

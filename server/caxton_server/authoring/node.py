@@ -83,5 +83,5 @@ def _build(toolchain: Toolchain, build: Build) -> Result[Path, BuildFailed]:
 
 ASSEMBLYSCRIPT: Final = Language(
     name="assemblyscript", title=TITLE, profile="strict", source="agent.ts",
-    watched=("**/*.ts", "package.json"), find=_find, build=_build,
+    watched=("*.ts", "package.json"), find=_find, build=_build,
 )  # fmt: skip

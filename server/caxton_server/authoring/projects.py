@@ -8,6 +8,7 @@ Rules:
 
 from __future__ import annotations
 
+import fnmatch
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -28,6 +29,7 @@ from caxton_server.authoring.toolchains import Language
 MANIFEST: Final = "agent.yaml"
 SCRIPTS: Final = "tests"
 BUILT: Final = "build"
+_UNWATCHED: Final = (BUILT, "node_modules", "__pycache__")
 
 
 class NotAProject(Problem, frozen=True):
@@ -85,11 +87,14 @@ class Project(msgspec.Struct, frozen=True):
     def watched(self) -> Iterator[Path]:
         """Yield every file a build or a deployment depends on."""
         yield self.folder / MANIFEST
-        for pattern in self.language.watched:
-            for path in self.folder.glob(pattern):
-                inside = path.relative_to(self.folder).parts
-                if inside[0] not in (BUILT, "node_modules") and path.is_file():
-                    yield path
+        for parent, folders, files in os.walk(self.folder):
+            # Neither what was built nor what was installed is looked into, which may be a great deal.
+            folders[:] = [
+                each for each in folders if each not in _UNWATCHED and not each.startswith(".")
+            ]
+            for name in files:
+                if any(fnmatch.fnmatchcase(name, pattern) for pattern in self.language.watched):
+                    yield Path(parent, name)
 
 
 def find(folder: Path) -> Result[Project, ProjectError]:

@@ -58,7 +58,7 @@ class Language(msgspec.Struct, frozen=True):
     """A language agents are written in.
 
     `source` is the file, in a project's folder, that the compiler is given: a project is of the language whose source it
-    has. `watched` are globs of everything a build depends on. `profile` is that of the manifest.
+    has. `watched` are patterns of the names of the files a build depends on. `profile` is that of the manifest.
     """
 
     name: str

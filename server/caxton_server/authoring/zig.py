@@ -84,10 +84,10 @@ def _build_zig(toolchain: Toolchain, build: Build) -> Result[Path, BuildFailed]:
 
 
 C: Final = Language(
-    name="c", title="C", profile="strict", source="agent.c", watched=("**/*.c", "**/*.h"),
+    name="c", title="C", profile="strict", source="agent.c", watched=("*.c", "*.h"),
     find=_find_c, build=_build_c,
 )  # fmt: skip
 ZIG: Final = Language(
-    name="zig", title="Zig", profile="strict", source="agent.zig", watched=("**/*.zig",),
+    name="zig", title="Zig", profile="strict", source="agent.zig", watched=("*.zig",),
     find=_find_zig, build=_build_zig,
 )  # fmt: skip

@@ -18,6 +18,7 @@ from caxton_server.cli.connections import (
     plain,
     read_bytes,
 )
+from caxton_server.cli.development import dev
 from caxton_server.cli.exits import Exit, Stopped
 from caxton_server.cli.printing import clean, data, pairs, short, table, talk
 from caxton_server.cli.projects import build, new, test
@@ -31,7 +32,7 @@ def agent() -> None:
     """Write, deploy, watch and control agents."""
 
 
-for _command in (new, build, test):
+for _command in (new, build, test, dev):
     agent.add_command(_command)
 
 

@@ -6,6 +6,7 @@ at a subscribe; at the timer it sends `inform "tick"` to the API agent.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import wasmtime
@@ -52,6 +53,12 @@ WAT = r"""
     (i32.store offset=4 (local.get $at) (i32.const 43))
     (i32.const 1)))
 """
+
+
+def caches(folder: Path) -> dict[str, str]:
+    """Return an environment that keeps our caches in a folder, and leaves the compiler's where it is: it is slow to fill."""
+    kept = os.environ.get("ZIG_GLOBAL_CACHE_DIR") or str(Path.home() / ".cache" / "zig")
+    return {"XDG_CACHE_HOME": str(folder), "ZIG_GLOBAL_CACHE_DIR": kept}
 
 
 def module() -> bytes:

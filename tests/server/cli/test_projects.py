@@ -13,7 +13,7 @@ from caxton_server.authoring import projects, zig
 from caxton_server.authoring.languages import LANGUAGES
 from caxton_server.cli import main
 
-from tests.server.authoring.agents import write
+from tests.server.authoring.agents import caches, write
 
 Said = pytest.CaptureFixture[str]
 
@@ -26,7 +26,8 @@ FAILS = "name: too many\nsteps:\n- send: {performative: request}\n- expect: {con
 @pytest.fixture(autouse=True)
 def _home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep what is cached out of the home of whoever runs the tests."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+    for name, value in caches(tmp_path_factory.mktemp("cache")).items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture
