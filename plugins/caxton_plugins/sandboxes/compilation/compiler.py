@@ -20,7 +20,7 @@ import msgspec
 from caxton_core.errors import InvalidModule
 from returns.result import Failure, Result, Success
 
-from caxton_plugins.sandboxes.compilation.compiling import WALL_SECONDS, Answer, Job, kind_of
+from caxton_plugins.sandboxes.compilation.compiling import Answer, Job, kind_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from caxton_plugins.sandboxes.compilation.cache import Cache
     from caxton_plugins.sandboxes.compilation.surveys import JobLimits, Survey
 
-_PATIENCE: Final = WALL_SECONDS + 5.0
+_PATIENCE: Final = 5.0  # beyond the limit of the job itself
 
 
 def _end(number: int, limits: JobLimits) -> str:
@@ -37,7 +37,7 @@ def _end(number: int, limits: JobLimits) -> str:
         case signal.SIGXCPU:
             return f"compiling it takes more than {limits.cpu_seconds} s of CPU"
         case signal.SIGALRM:
-            return f"compiling it takes more than {WALL_SECONDS} s"
+            return f"compiling it takes more than {limits.wall_seconds} s"
         case signal.SIGABRT:
             return f"compiling it takes more than {limits.memory >> 20} MiB of memory, or breaks the compiler"
         case other:
@@ -88,7 +88,7 @@ class Compiler:
                 assert child.stdin is not None
                 child.stdin.write(msgspec.json.encode(job) + b"\n")
                 child.stdin.flush()
-                line = self._read_line(child)
+                line = self._read_line(child, kind_of(job.profile).limits.wall_seconds + _PATIENCE)
                 answer = msgspec.json.decode(line, type=Answer)
             except (OSError, msgspec.DecodeError) as error:
                 self._stop()
@@ -125,14 +125,14 @@ class Compiler:
                     stream.close()
 
     @staticmethod
-    def _read_line(child: subprocess.Popen[bytes]) -> bytes:
+    def _read_line(child: subprocess.Popen[bytes], patience: float) -> bytes:
         assert child.stdout is not None
         descriptor = child.stdout.fileno()
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + patience
         line = b""
         while not line.endswith(b"\n"):
             if not select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                raise TimeoutError(f"no answer in {_PATIENCE:g} s")
+                raise TimeoutError(f"no answer in {patience:g} s")
             piece = os.read(descriptor, 65536)
             if not piece:
                 raise ConnectionError("it closed its output")

@@ -19,7 +19,6 @@ from returns.result import Failure, Success
 
 from caxton_plugins.sandboxes.compilation.surveys import JobLimits, Kind, Survey
 
-WALL_SECONDS: Final = 13
 FILE: Final = 256 << 20
 COMPONENT: Final = "component"
 """The one profile that takes components; every other takes core modules."""
@@ -57,7 +56,7 @@ def limit(limits: JobLimits) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (FILE, FILE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.nice(limits.niceness)
-    signal.setitimer(signal.ITIMER_REAL, WALL_SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, limits.wall_seconds)
 
 
 def work(job: Job) -> Answer:

@@ -30,9 +30,10 @@ Built: TypeAlias = Result[bytes | bytearray, InvalidModule]
 
 
 class JobLimits(msgspec.Struct, frozen=True):
-    """What compiling one module may take."""
+    """What compiling one module may take: seconds of CPU, seconds until it is given up, and bytes."""
 
     cpu_seconds: int
+    wall_seconds: int
     memory: int
     niceness: int
 

@@ -36,6 +36,8 @@ DEFINITIONS: Final = (
     100_000  # instances, aliases, types and canonical functions, of all components together
 )
 FUNCTIONS: Final = 40_000  # of all core modules together
+CODE: Final = 16 << 20  # bytes of all functions together
+FUNCTION: Final = 4 << 20  # bytes of one
 CORE: Final = Caps(
     imports=5_000, functions=FUNCTIONS, exports=10_000, segments=100_000, functions_only=False
 )
@@ -57,7 +59,7 @@ class _Walk:
 
     def __init__(self) -> None:
         self.modules: list[CoreModule] = []
-        self.components = self.definitions = 0
+        self.code = self.components = self.definitions = 0
         self.imports: list[str] = []
         self.exports: list[str] = []
 
@@ -130,6 +132,12 @@ def _read_module(body: Reader, found: _Walk) -> None:
         raise Malformed("it has a core module inside that is none")
     module = CoreModule()
     walk(body, module, CORE)
+    sizes = [end - at for at, end in module.bodies]
+    found.code += sum(sizes)
+    if found.code > CODE or max(sizes, default=0) > FUNCTION:
+        raise Malformed(
+            f"its code has {found.code} bytes, {max(sizes)} in one function; {CODE} and {FUNCTION} are allowed"
+        )
     module.bodies.clear()
     found.modules.append(module)
     if sum(len(each.functions) for each in found.modules) > FUNCTIONS:

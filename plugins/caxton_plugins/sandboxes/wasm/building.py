@@ -24,4 +24,6 @@ def _build(data: bytes, profile: str) -> Built:
     return Success(Module(Engine(config_for(profile)), data).serialize())
 
 
-KIND: Final = Kind(JobLimits(cpu_seconds=10, memory=1 << 30, niceness=10), _survey, _probe, _build)
+KIND: Final = Kind(
+    JobLimits(cpu_seconds=10, wall_seconds=13, memory=1 << 30, niceness=10), _survey, _probe, _build
+)
