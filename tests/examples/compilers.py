@@ -42,8 +42,11 @@ def missing(language: str) -> str | None:
     if language in ("c", "zig"):
         there = importlib.util.find_spec("ziglang")
         return None if there else f"{language} needs the package ziglang"
+    if language == "py":
+        there = importlib.util.find_spec("componentize_py")
+        return None if there else "Python needs the package componentize-py"
     programs = BUILD.tool("npm") and BUILD.tool("node")
-    return None if programs else "AssemblyScript needs node and npm"
+    return None if programs else "AssemblyScript and JavaScript need node and npm"
 
 
 def need(source: Path) -> None:

@@ -105,7 +105,7 @@ class Samples:
                 row.prepare()
                 fresh = self.folder / f"{kept.stem}-new" / "sample.wasm"
                 if row.together:
-                    beside = [*home.glob(f"*{row.suffix}"), source]
+                    beside = [*home.glob(f"*{row.suffix}"), *TOGETHER.glob(f"*{row.suffix}")]
                     source = gather(beside, fresh.parent / "together") / source.name
                 known.build(toolchain, Build(home, source, fresh, lambda _: None)).unwrap()
                 fresh.replace(kept)

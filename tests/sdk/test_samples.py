@@ -18,9 +18,14 @@ from caxton_server.authoring.languages import LANGUAGES
 from caxton_server.authoring.scripts import Script, read
 
 from tests.examples.compilers import AGENTS
-from tests.sdk.samples import ROWS, SAMPLES, SCRIPTS, Samples
+from tests.sdk.samples import ROWS, SAMPLES, SCRIPTS, TOGETHER, Samples
 
 pytestmark = [pytest.mark.once, pytest.mark.usefixtures("installed")]
+
+
+def scripts_of(path: Path) -> list[Script]:
+    """Read the scripts of a file."""
+    return read(path, path.name).unwrap()
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +62,7 @@ def sandboxes(
 
 def scripts(sample: str) -> list[Script]:
     """Read the scripts of a sample."""
-    return read(SCRIPTS / f"{sample}.yaml", f"{sample}.yaml").unwrap()
+    return scripts_of(SCRIPTS / f"{sample}.yaml")
 
 
 @pytest.mark.parametrize("sample", SAMPLES)
@@ -76,6 +81,25 @@ def test_a_sample_does_what_its_scripts_say(
     ]
     assert [(each.name, each.failed) for each in played] == [(each.name, None) for each in played]
     assert len(played) >= 2
+
+
+@pytest.mark.parametrize(
+    "language", [name for name, row in ROWS.items() if row.together], indirect=True
+)
+@pytest.mark.parametrize(
+    "script", scripts_of(TOGETHER / "roles.yaml"), ids=lambda each: str(each.name)
+)
+def test_a_library_plays_every_role(
+    script: Script, language: str, samples: Samples, registry: Registry, sandboxes: Mapping[str, Sandbox]
+) -> None:  # fmt: skip
+    """What a library says of a conversation is what happened, on either side, over restarts."""
+    module = samples(language, "roles")
+    document = {
+        "name": "roles", "profile": LANGUAGES[language].profile, "limits": dict(ROWS[language].limits),
+        "config": {"sample": "roles"},
+    }  # fmt: skip
+    played = plays.play(registry, sandboxes, Manifest.parse(document).unwrap(), module, script)
+    assert played.failed is None
 
 
 def test_every_language_has_every_sample(language: str) -> None:

@@ -37,7 +37,15 @@ def script(page: str) -> str:
 
 @pytest.mark.parametrize(
     ("name", "language"),
-    [("index", "c"), ("tests", "c"), ("c", "c"), ("zig", "zig"), ("assemblyscript", "ts")],
+    [
+        ("index", "c"),
+        ("tests", "c"),
+        ("c", "c"),
+        ("zig", "zig"),
+        ("assemblyscript", "ts"),
+        ("python", "py"),
+        ("javascript", "js"),
+    ],
 )
 def test_a_page_does_what_it_says(name: str, language: str, tmp_path: Path) -> None:
     """Every command succeeds, and what the page says is shown is shown, in this order."""
@@ -64,7 +72,7 @@ def test_a_page_does_what_it_says(name: str, language: str, tmp_path: Path) -> N
 
 def test_every_language_has_a_page_that_is_followed() -> None:
     """No page of this folder is left out, but the one whose agent has a test of its own."""
-    followed = {"index", "tests", "c", "zig", "assemblyscript"}
+    followed = {"index", "tests", "c", "zig", "assemblyscript", "python", "javascript"}
     assert {path.stem for path in PAGES.glob("*.md")} == followed | {"wat"}
 
 

@@ -4,8 +4,9 @@ import bidder from "./bidder.js";
 import counter from "./counter.js";
 import echo from "./echo.js";
 import feed from "./feed.js";
+import roles from "./roles.js";
 
-const SAMPLES = { bidder, counter, echo, feed };
+const SAMPLES = { bidder, counter, echo, feed, roles };
 
 class Together extends Agent {
   start(config) {

@@ -8,7 +8,8 @@ from typing import Any
 from caxton_agent import Agent, Message
 
 SAMPLES = {
-    name: importlib.import_module(name).agent for name in ("bidder", "counter", "echo", "feed")
+    name: importlib.import_module(name).agent
+    for name in ("bidder", "counter", "echo", "feed", "roles")
 }
 
 

@@ -19,7 +19,6 @@ from wasmtime.component import Component, Linker
 from caxton_plugins.sandboxes.compilation.engines import (
     SLICES_PER_MS,
     STACK,
-    WASM_STACK,
     EngineSettings,
     calibrate,
 )
@@ -41,6 +40,8 @@ _OFF: Final = (
 )  # fmt: skip
 _ON: Final = ("reference_types", "bulk_memory", "multi_value", "component_model")
 _OPTIMISE_NOT, _SINGLE_PASS = 0, 1
+# Frames compiled quickly are large: in 256 KiB, Python ran out of stack while it logged a line.
+_WASM_STACK: Final = 1 << 20
 
 SETTINGS: Final = EngineSettings(
     {**dict.fromkeys(_OFF, False), **dict.fromkeys(_ON, True)},
@@ -58,8 +59,8 @@ SETTINGS: Final = EngineSettings(
         "memory_reservation": 4 << 30,
         "memory_guard_size": 32 << 20,
         "memory_reservation_for_growth": 0,
-        "async_stack_size": STACK,
-        "max_wasm_stack": WASM_STACK,
+        "async_stack_size": STACK + _WASM_STACK,
+        "max_wasm_stack": _WASM_STACK,
         "cranelift_opt_level": _OPTIMISE_NOT,
         "cranelift_regalloc_algorithm": _SINGLE_PASS,
     },

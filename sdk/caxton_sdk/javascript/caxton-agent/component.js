@@ -38,7 +38,10 @@ const real = {
     }
     return undefined;
   },
-  log: (level, text) => node.log(level, String(text)),
+  log(level, text) {
+    // The log knows no line breaks.
+    for (const line of String(text).split("\n")) node.log(level, line);
+  },
   now: () => Number(node.nowMs()),
   random: node.random,
   stateGet: node.stateGet,
@@ -62,7 +65,7 @@ export function world(agent) {
       try {
         return call();
       } catch (error) {
-        node.log("error", describe(error));
+        real.log("error", describe(error));
         // The component hands a text on; an Error would end the instance.
         throw error instanceof Error ? `${error.name}: ${error.message}` : `thrown: ${shown(error)}`;
       }

@@ -101,8 +101,9 @@ class Node:
 
     def log(self, level: Level, text: str) -> None:
         """Write a line into the agent's log."""
-        # Half a surrogate pair can't leave the component.
-        node.log(LEVELS[level], text.encode("utf-8", "replace").decode())
+        # Half a surrogate pair can't leave the component, and the log knows no line breaks.
+        for line in text.encode("utf-8", "replace").decode().splitlines() or [""]:
+            node.log(LEVELS[level], line)
 
     now_ms = staticmethod(node.now_ms)
     random = staticmethod(node.random)
@@ -134,7 +135,7 @@ def world(agent: Agent) -> type[wit_world.WitWorld]:
             try:
                 return call(*arguments)
             except Exception as error:  # noqa: BLE001  # whatever an agent raises fails its delivery, and nothing else
-                node.log(node.Level.ERROR, logs.describe(error))
+                real.log("error", logs.describe(error))
                 told = logs.summary(error)
             finally:
                 surroundings.flush()
