@@ -143,10 +143,14 @@ class Client(Transport):
         return self.stream(_api("agents", ref, "logs"), LogLine, query=query)
 
     def update(
-        self, manifest: Mapping[str, Any], module: bytes | None = None
+        self,
+        manifest: Mapping[str, Any],
+        module: bytes | None = None,
+        *,
+        signature: bytes | None = None,
     ) -> Result[DeploymentView, ClientError]:
         """Move an agent to the version of a manifest; a new agent when there is none of that name."""
-        body, media = _parts(manifest, module)
+        body, media = _parts(manifest, module, signature)
         return self.call("POST", _api("deployments"), DeploymentView, body=body, media=media)
 
     def deployments(self, **query: str | int | None) -> Result[Page[DeploymentView], ClientError]:
