@@ -61,10 +61,13 @@ def _compile(
     build.output.parent.mkdir(parents=True, exist_ok=True)
     local = {"ZIG_LOCAL_CACHE_DIR": str(build.output.parent / ".zig-cache")}
     done = run(title, [*toolchain.command, *flags], build.folder, local)
-    if not isinstance(done, Failure):
-        # The linker marks what it writes as a program.
-        build.output.chmod(0o644)
-    return done.map(lambda _: build.output)
+    if isinstance(done, Failure):
+        return Failure(done.failure())
+    if warnings := done.unwrap().strip():
+        build.say(warnings)
+    # The linker marks what it writes as a program.
+    build.output.chmod(0o644)
+    return Success(build.output)
 
 
 def _build_c(toolchain: Toolchain, build: Build) -> Result[Path, BuildFailed]:

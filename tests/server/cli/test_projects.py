@@ -179,7 +179,7 @@ def test_nothing_is_said_of_progress_where_nobody_watches(built: Path, capsys: S
     """Without a terminal stderr has the result alone."""
     assert not sys.stderr.isatty()
     (built / "agent.c").write_text(
-        '#include "messages.h"\nEXPORT("handle_message") i32 h(u8 *m, u32 n) { return (i32)n - (i32)n; }\n'
+        '#include "messages.h"\nEXPORT("handle_message") i32 h(u8 *m, u32 n) { (void)m; return (i32)n - (i32)n; }\n'
     )
     assert main(["agent", "build", str(built)]) == 0
     said = capsys.readouterr()
@@ -210,3 +210,12 @@ def test_scripts_may_end_in_yml(built: Path, capsys: Said) -> None:
     (built / "tests" / "some.yaml").rename(built / "tests" / "some.yml")
     assert main(["agent", "test", str(built), "--no-build"]) == 0
     assert "ok    tests/some.yml" in capsys.readouterr().out
+
+
+def test_warnings_are_shown(tmp_path: Path, capsys: Said) -> None:
+    """What the compiler says of a module that it does make is not swallowed."""
+    projects.create("hello", LANGUAGES["c"], tmp_path / "hello").unwrap()
+    source = tmp_path / "hello" / "agent.c"
+    source.write_text(source.read_text() + "\nstatic int never_used(void) { return 1; }\n")
+    assert main(["agent", "build", str(tmp_path / "hello")]) == 0
+    assert "unused function 'never_used'" in capsys.readouterr().err
