@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import msgspec
 from caxton_core.agents import AgentState
@@ -39,12 +40,16 @@ class Happened(msgspec.Struct, frozen=True):
     problems: list[str]
 
 
-async def attack(node: Node, case: Case, module: bytes) -> Happened:
-    """Do what a case says."""
+async def attack(
+    node: Node, case: Case, module: bytes, begins: Callable[[], None] = lambda: None
+) -> Happened:
+    """Do what a case says; `begins` is told when the call begins that it attacks."""
     manifest = Manifest.parse({"name": NAME, **case.manifest}).unwrap()
     for message in case.before:
         sent = await node.send(msgspec.json.encode({"performative": "request", **message}))
         assert isinstance(sent, Success), sent
+    if case.attacks in ("load", "start"):
+        begins()
     clocks = _clocks()
     deployed = await node.deploy(manifest, module)
     took, burnt = _since(clocks)
@@ -52,6 +57,7 @@ async def attack(node: Node, case: Case, module: bytes) -> Happened:
         return Happened(took, burnt, *_refused(case, deployed.failure()))
     if isinstance(case.outcome, Refused | NotStarted):
         return Happened(took, burnt, "it runs", ["it was accepted"])
+    begins()
     clocks = _clocks()
     seen, problems = await _after_start(node, case, manifest)
     if case.attacks != "load":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 from caxton_core.ports import Guest, Outcome
@@ -18,6 +18,8 @@ from caxton_server.bench.workloads import percentile
 from caxton_server.runtime.cells import Cell
 
 PAIR = ("ping", "pong")
+Moment: TypeAlias = tuple[int, int]
+"""Nanoseconds of the wall's clock and of the thread's."""
 
 
 class Hops(msgspec.Struct, frozen=True):
@@ -31,7 +33,7 @@ class Hops(msgspec.Struct, frozen=True):
 class _Watched:
     """A guest that notes when it is handed a message, and is otherwise the guest it stands for."""
 
-    def __init__(self, guest: Guest, times: list[tuple[int, int]]) -> None:
+    def __init__(self, guest: Guest, times: list[Moment]) -> None:
         self._guest, self._times = guest, times
 
     def __getattr__(self, name: str) -> Any:
@@ -47,7 +49,8 @@ class Pair:
 
     def __init__(self, bed: Bed) -> None:
         self._bed = bed
-        self._times: list[tuple[int, int]] = []
+        self._times: list[Moment] = []
+        self._hops: list[tuple[Moment, Moment]] = []
         self._guests: dict[str, Guest] = {}
 
     async def prepare(self) -> None:
@@ -66,22 +69,29 @@ class Pair:
         await self._bed.node.control(PAIR[0], "suspend")
 
     def watch(self) -> None:
-        """Begin to note hops."""
-        self._times.clear()
+        """Begin to note hops, if that was not done before."""
         for cell in self._cells():
-            if cell.guest is not None:
+            if cell.guest is not None and cell.name not in self._guests:
                 self._guests[cell.name] = cell.guest
                 cell.guest = _Watched(cell.guest, self._times)
 
-    def take(self) -> Hops:
-        """Stop to note hops, and return them."""
+    def pause(self) -> None:
+        """Stop to note hops."""
         for cell in self._cells():
-            cell.guest = self._guests.pop(cell.name)
+            if cell.name in self._guests:
+                cell.guest = self._guests.pop(cell.name)
+        self._hops += pairwise(self._times)
+        self._times.clear()
+
+    def take(self) -> Hops:
+        """Return the hops that were noted since the last time."""
+        self.pause()
+        hops, self._hops = self._hops or [((0, 0), (0, 0))], []
         wall, thread = (
-            percentile([(after[clock] - before[clock]) / 1e3 for before, after in pairwise(self._times)], 0.99)
+            percentile([(after[clock] - before[clock]) / 1e3 for before, after in hops], 0.99)
             for clock in (0, 1)
-        )  # fmt: skip
-        return Hops(len(self._times) - 1, wall, thread)
+        )
+        return Hops(len(hops), wall, thread)
 
     def _cells(self) -> Iterator[Cell]:
         for name in PAIR:

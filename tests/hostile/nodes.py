@@ -168,8 +168,7 @@ class Runner:
         pair.watch()
         await asyncio.sleep(HOPS_SECONDS)
         alone = pair.take()
-        pair.watch()
-        problems += await self._repeat(case, module)
+        problems += await self._repeat(case, module, pair)
         beside = pair.take()
         await pair.rest()
         problems += self.watch.take()
@@ -178,12 +177,14 @@ class Runner:
             case.name, problems, happened.seen, happened.took, happened.burnt, limit_of(case), 0, measure
         )  # fmt: skip
 
-    async def _repeat(self, case: Case, module: bytes) -> list[str]:
+    async def _repeat(self, case: Case, module: bytes, pair: Pair) -> list[str]:
         """Repeat a case until there are hops enough; return what went wrong."""
         problems: list[str] = []
         until = time.perf_counter() + HOPS_SECONDS
         for _ in range(AGAIN):
-            problems += (await attack(self.node, case, module)).problems
+            happened = await attack(self.node, case, module, pair.watch)
+            problems += happened.problems
+            pair.pause()
             if attacker(self.node) is not None:
                 await self.node.remove_agent(NAME)
             if time.perf_counter() > until:

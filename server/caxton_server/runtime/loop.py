@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 WORK_SECONDS = 0.002
+TIMERS_AT_ONCE = 32
+"""Timers that fire before agents have their turn again: an agent may have a thousand that are due together."""
 CONGESTED_SECONDS = 0.005
 LONGEST_SLEEP = 3600.0
 
@@ -78,7 +80,7 @@ class Loop:
         )
         while not self._stopping:
             self._wake.clear()
-            timers.fire(kernel.tick())
+            timers.fire(kernel.tick(), limit=TIMERS_AT_ONCE)
             if journal.congested:
                 journal.flush()
                 await asyncio.sleep(CONGESTED_SECONDS)

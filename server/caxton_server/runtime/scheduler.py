@@ -1,7 +1,8 @@
 """The scheduler: which agent runs next, and for how long.
 
 Rules:
-- A turn is a few messages of one agent; a guest that outlives its slice is parked and resumed between turns.
+- A turn is a few messages of one agent, and ends early when they take long; a guest that outlives its slice is parked
+  and resumed between turns.
 - Parked guests get one slice for every `TURNS_PER_SLICE` turns, so that long computations slow others by a bounded part.
 - `queued` is true while an agent is in the ready queue or in its turn; nobody is in it twice.
 """
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 DROPPED = Fault("dropped", "another command came in between")
 """What ends a call that somebody else has ended: its guest is gone, and nothing is to be done about it."""
 TURNS_PER_SLICE = 2
+TURN_SECONDS = 100e-6
+"""How long a turn of several messages may take; the clock is read before every second one, and never for a single one."""
 LOOK_EVERY = 0x7
 """The clock is read once in eight turns."""
 SAMPLE = 0x3F
@@ -79,7 +82,14 @@ class Scheduler:
             cell.queued = False
             return
         mark, handle, queue = self.mark, guest.handle, mailbox.queue
-        for _ in range(self.quantum):
+        monotonic, until = kernel.clock.monotonic, 0.0
+        for count in range(self.quantum):
+            if count & 1:
+                now = monotonic()
+                if count == 1:
+                    until = now + TURN_SECONDS
+                elif now > until:
+                    break
             delivery = mailbox.pop()
             if cell.held and self._waits(cell, delivery):
                 if not queue:
@@ -88,7 +98,7 @@ class Scheduler:
             mark(delivery.serial)
             step.begin(delivery)
             self.handled += 1
-            began = 0.0 if self.handled & SAMPLE else kernel.clock.monotonic()
+            began = 0.0 if self.handled & SAMPLE else monotonic()
             outcome = handle(delivery.wire)
             if outcome is SUSPENDED:
                 cell.awake = False

@@ -68,9 +68,14 @@ CASES: tuple[Case, ...] = (
               manifest={"limits": {"time_ms": 300 if name == "random/much" else 30_000}})
         for name, (call, more) in _CALLS.items()
     ],
-    fails("flood/without-a-loop", agent(_straight("(drop (call $now_ms))", 10_001) + "(i32.const 0)"), "host-calls"),
+    fails("flood/without-a-loop", agent(
+        _straight("(call $random (i32.const 0) (i32.const 16))", 10_001) + "(i32.const 0)"), "time", "never let go"),
     answers("flood/just-enough", telling(
-        "(block (result i32) " + _straight("(drop (call $now_ms))", 10_000) + "(i32.const 1))"), said(1)),
+        "(block (result i32) (loop $next " + _straight("(drop (call $now_ms))", 100)
+        + """(local.set $i (i32.add (local.get $i) (i32.const 1)))
+        (br_if $next (i32.lt_u (local.get $i) (i32.const 100)))) (i32.const 1))"""), said(1)),
+    fails("flood/just-enough/without-a-loop", agent(
+        _straight("(call $random (i32.const 0) (i32.const 1024))", 9_999) + "(i32.const 0)"), "time", "never let go"),
     fails("flood/random/without-a-loop", agent(
         _straight("(call $random (i32.const 0) (i32.const 65536))", 9_000) + "(i32.const 0)"), "time",
         manifest={"limits": {"time_ms": 300}}),

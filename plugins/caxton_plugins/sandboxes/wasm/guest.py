@@ -42,6 +42,7 @@ from caxton_plugins.sandboxes.wasm.calls import (
     view_of,
 )
 from caxton_plugins.sandboxes.wasm.engines import SLICES_PER_MS
+from caxton_plugins.sandboxes.wasm.imports import HOST_TIME
 from caxton_plugins.sandboxes.wasm.modules import PAGE
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class WasmGuest:
     """A guest of `Sandbox.open`; see `caxton_core.ports.Guest`."""
 
     __slots__ = (
-        "_burnt", "_cpu_fuel", "_cpu_limit", "_deadline", "_final_fuel", "_held", "_memory_limit", "_script", "_slice_fuel", "_started", "_time_limit",
+        "_burnt", "_cpu_fuel", "_cpu_limit", "_deadline", "_final_fuel", "_held", "_memory_limit", "_script", "_slice_fuel", "_started", "_throttled_at", "_time_limit",
         "alive", "context", "entries", "future", "grows", "host", "host_calls", "inbox", "largest", "loaded",
         "memory", "place", "refusal", "room", "size", "slice_began", "slots", "slots_at", "throttled", "turn",
         "view",
@@ -103,6 +104,7 @@ class WasmGuest:
         self.host_calls = 0
         self.slice_began = 0.0
         self.throttled = False
+        self._throttled_at = 0.0
         self.slots, self.slots_at = NO_MEMORY, 0
 
     def handle(self, wire: bytes) -> Outcome:
@@ -162,10 +164,9 @@ class WasmGuest:
             spent = _cpu() - burnt
             if self.host_calls == calls:
                 self._burnt += spent
-            if not self.throttled and (
-                spent > 2 * SLICE or self._slice_fuel < self.loaded.engine.slice_fuel
-            ):
-                self._fit(spent)
+                self._fit(spent, 2 * SLICE)
+            else:
+                self._fit(spent, 2 * HOST_TIME)
             return self._judge()
         drop(future)
         self.future = 0
@@ -236,7 +237,12 @@ class WasmGuest:
     def throttle(self) -> None:
         """End this slice at the guest's next instruction that counts fuel."""
         self.throttled = True
+        self._throttled_at = _cpu()
         self.place.set_interval(1)
+
+    def burnt_since_throttle(self) -> float:
+        """Return the seconds of CPU since then: others may have had the core, which is not the guest's fault."""
+        return _cpu() - self._throttled_at
 
     def refuse(self, fault: Fault) -> int:
         """Stop the call from inside an import: returns the trap to hand to wasmtime."""
@@ -303,15 +309,17 @@ class WasmGuest:
             return self._die(Fault("time", f"a call may hold the thread for {most} ms, no longer"))
         return SUSPENDED
 
-    def _fit(self, spent: float) -> None:
-        """Let slices take the time that they should, going by the last one."""
+    def _fit(self, spent: float, most: float) -> None:
+        """Let slices take the time that they should, going by the last one; host calls have a time of their own."""
         fuel = self._slice_fuel
-        if spent > 2 * SLICE:
+        if spent > most:
             fuel = max(SLICE_FUEL_LEAST, int(fuel * SLICE / spent))
-        elif spent < SLICE:
+        elif spent < SLICE and fuel < self.loaded.engine.slice_fuel:
             fuel = min(self.loaded.engine.slice_fuel, 2 * fuel)
-        if fuel != self._slice_fuel:
-            self._slice_fuel = fuel
+        else:
+            return
+        self._slice_fuel = fuel
+        if not self.throttled:
             self.place.set_interval(fuel)
 
     def _settle(self) -> None:
