@@ -123,6 +123,20 @@ def fuzz(session: nox.Session) -> None:
     session.run("python", "-m", "tests.core.acl_fuzz", *session.posargs)
 
 
+@nox.session(default=False)
+def hostile(session: nox.Session) -> None:
+    """Measure the corpus of hostile guests: `nox -s hostile`, or of one subject `nox -s hostile -- 'loop/*'`."""
+    session.install("-e", ".[test]")
+    session.run("python", "-m", "tests.hostile.report", *session.posargs)
+
+
+@nox.session(default=False)
+def mutations(session: nox.Session) -> None:
+    """Try modules changed at random: `nox -s mutations -- 10000 1` tries ten thousand of seed 1."""
+    session.install("-e", ".[test]")
+    session.run("python", "-m", "tests.hostile.mutations", *(session.posargs or ["10000", "1"]))
+
+
 @nox.session(python=PYTHONS)
 def native(session: nox.Session) -> None:
     """Build the optional extension from its source, and run the sandbox's tests on both paths of a message.

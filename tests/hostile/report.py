@@ -27,6 +27,8 @@ from tests.hostile.corpus import CASES
 from tests.hostile.nodes import Verdict
 
 OVER, RATIO, KEPT = 0.1, 2.0, 0.1
+HOPS_ENOUGH = 300
+"""Fewer say nothing of a p99."""
 CASES_A_NODE = 40
 """What neighbours say is kept in memory: a node lasts for so many cases."""
 PATIENCE = 180.0
@@ -64,7 +66,7 @@ def misses(verdict: Verdict) -> list[str]:
     if over(verdict) > OVER:
         found.append("late")
     if verdict.measure is not None:
-        if verdict.measure.ratio > RATIO:
+        if verdict.measure.beside.number >= HOPS_ENOUGH and verdict.measure.ratio > RATIO:
             found.append("slow neighbours")
         if verdict.measure.kept > KEPT:
             found.append("memory")
@@ -75,9 +77,13 @@ def row(name: str, verdicts: Sequence[Verdict]) -> list[str]:
     """Return the worst figures of some cases."""
     late = [max(over(each, wall=wall) for each in verdicts) * 1e3 for wall in (False, True)]
     row = [name, str(len(verdicts)), *[f"{each:+.0f}" for each in late]]
-    figures = [each.measure for each in verdicts if each.measure is not None]
-    if not figures:
+    measures = [each.measure for each in verdicts if each.measure is not None]
+    if not measures:
         return [*row, "", "", "", "", ""]
+    kept = f"{max(each.kept for each in measures) * 100:+.1f} %"
+    figures = [each for each in measures if each.beside.number >= HOPS_ENOUGH]
+    if not figures:
+        return [*row, "", "", "", "", kept]
     worst = max(figures, key=lambda each: each.ratio)
     return [
         *row,
@@ -85,7 +91,7 @@ def row(name: str, verdicts: Sequence[Verdict]) -> list[str]:
         f"{worst.ratio:.2f}",
         f"{worst.alone.thread_us:.0f}/{worst.alone.wall_us:.0f}",
         f"{worst.beside.thread_us:.0f}/{worst.beside.wall_us:.0f}",
-        f"{max(each.kept for each in figures) * 100:+.1f} %",
+        kept,
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 HOST_CALLS: Final = 10_000  # a step
-HOST_TIME: Final = 60e-6  # seconds a slice, then it ends at the guest's next loop or function
+HOST_TIME: Final = 200e-6  # seconds a slice, then it ends at the guest's next loop or function
 HOST_TIME_MOST: Final = 5e-3  # of CPU, for code that has neither
 LOG_LINE: Final = 8192
 STATE_KEY: Final = 1024

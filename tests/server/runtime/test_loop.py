@@ -52,6 +52,31 @@ async def test_timers_ring_by_themselves() -> None:
     await bench.node.stop()
 
 
+async def test_timers_that_are_due_together_leave_room_for_turns() -> None:
+    """Of a hundred timers of one moment some ring, agents have their turn, and others follow; all of them ring."""
+    bench = Bench()
+    bench.node.clock = SystemClock()
+    await running(bench)
+    timers, scheduler = bench.node.timers, bench.node.scheduler
+    rung: list[int] = []
+    done = asyncio.Event()
+
+    def ring(_now: int) -> None:
+        rung.append(scheduler.handled)
+        if len(rung) == 100:
+            done.set()
+
+    await bench.deploy("agent", Script())
+    for _ in range(1_000):
+        bench.post("agent")
+    due = bench.node.kernel.tick()
+    for _ in range(100):
+        timers.at(due, ring)
+    await asyncio.wait_for(done.wait(), 5)
+    assert len(set(rung)) > 1
+    await bench.node.stop()
+
+
 async def test_running_steps_end_before_the_node_stops() -> None:
     """What they did is committed; what waits in mailboxes is handled after the next start."""
     bench = await running(Bench())

@@ -34,6 +34,24 @@ async def test_a_turn_is_so_many_messages() -> None:
     assert "".join(log) == "aabbaaba"
 
 
+async def test_a_turn_ends_when_its_messages_take_long() -> None:
+    """Who spends long on each message has its turn cut, and who is quick handles as many as a turn may have."""
+    bench = await Bench(config=Config(runtime=RuntimeConfig(quantum=8))).start()
+    log: list[str] = []
+
+    def slow(_message: Message, _tools: Tools) -> None:
+        log.append("s")
+        bench.clock.advance(0.001)
+
+    await bench.deploy("slow", Script(slow))
+    await bench.deploy("quick", logging(log, "q"))
+    for name in ("slow", "quick"):
+        for _ in range(8):
+            bench.post(name)
+    bench.settle()
+    assert "".join(log) == "sss" + "q" * 8 + "sssss"
+
+
 async def test_a_long_computation_lets_others_run() -> None:
     """A suspended guest gets its slices between the turns of the others, and its own messages wait."""
     bench = await Bench(config=Config(runtime=RuntimeConfig(quantum=1))).start()

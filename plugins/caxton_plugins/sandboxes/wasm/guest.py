@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from caxton_core.ports import FATAL_REASONS, SUSPENDED, Fault, Outcome
 
+from caxton_plugins.sandboxes.budgets import HOST_TIME
 from caxton_plugins.sandboxes.compilation.engines import SLICES_PER_MS
 from caxton_plugins.sandboxes.library import sentence
 from caxton_plugins.sandboxes.wasm import scripts
@@ -60,7 +61,7 @@ class WasmGuest(LinearMemory):
 
     __slots__ = (
         "_burnt", "_cpu_fuel", "_cpu_limit", "_deadline", "_final_fuel", "_held", "_script", "_slice_fuel", "_started",
-        "_throttled_at",        "_time_limit", "alive", "entries", "future", "host", "host_calls", "inbox", "largest", "refusal", "room",
+        "_throttled_at", "_time_limit", "alive", "entries", "future", "host", "host_calls", "inbox", "largest", "refusal", "room",
         "slice_began", "slots", "slots_at", "throttled", "turn",
     )  # fmt: skip
 
@@ -152,10 +153,9 @@ class WasmGuest(LinearMemory):
             spent = _cpu() - burnt
             if self.host_calls == calls:
                 self._burnt += spent
-            if not self.throttled and (
-                spent > 2 * SLICE or self._slice_fuel < self.loaded.engine.slice_fuel
-            ):
-                self._fit(spent)
+                self._fit(spent, 2 * SLICE)
+            else:
+                self._fit(spent, 2 * HOST_TIME)
             return self._judge()
         drop(future)
         self.future = 0
@@ -292,15 +292,17 @@ class WasmGuest(LinearMemory):
             return self._die(Fault("time", f"a call may hold the thread for {most} ms, no longer"))
         return SUSPENDED
 
-    def _fit(self, spent: float) -> None:
-        """Let slices take the time that they should, going by the last one."""
+    def _fit(self, spent: float, most: float) -> None:
+        """Let slices take the time that they should, going by the last one; host calls have a time of their own."""
         fuel = self._slice_fuel
-        if spent > 2 * SLICE:
+        if spent > most:
             fuel = max(SLICE_FUEL_LEAST, int(fuel * SLICE / spent))
-        elif spent < SLICE:
+        elif spent < SLICE and fuel < self.loaded.engine.slice_fuel:
             fuel = min(self.loaded.engine.slice_fuel, 2 * fuel)
-        if fuel != self._slice_fuel:
-            self._slice_fuel = fuel
+        else:
+            return
+        self._slice_fuel = fuel
+        if not self.throttled:
             self.place.set_interval(fuel)
 
     def _settle(self) -> None:
