@@ -37,6 +37,8 @@ _TOOL: Final = "from componentize_py import script; script()"
 _ENTRY: Final = "caxton_entry"
 _ENTRY_TEXT: Final = '''\
 """What the compiler is given: the project's agent, joined to the world that the node knows. Written at every build."""
+import gc
+
 from caxton_agent import surroundings
 
 surroundings.prepare()
@@ -47,6 +49,10 @@ from caxton_agent.component import find, world
 
 surroundings.remember_sources()
 WitWorld = world(find(project))
+
+# Instances share what is here until they write to it, and the collector writes to all that it looks at.
+gc.collect()
+gc.freeze()
 '''
 
 

@@ -32,6 +32,13 @@ class Plan(msgspec.Struct, frozen=True):
     seconds: float = 5.0
     population: Population | None = None
 
+    @property
+    def title(self) -> str:
+        """Say in a few words what is measured."""
+        if self.population is None:
+            return f"{self.workload} at {self.durability}"
+        return f"{self.population.count} agents ({self.population.kind})"
+
 
 class Found(msgspec.Struct, frozen=True):
     """What a process measured, or why it did not."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from caxton_server.bench.beds import Bed
-from caxton_server.bench.machines import mappings, resident_bytes
+from caxton_server.bench.machines import mappings, proportional_bytes
 from caxton_server.bench.plans import Population
 from caxton_server.bench.workloads import Result, percentile
 
@@ -37,14 +37,14 @@ async def populate(bed: Bed, population: Population) -> list[Result]:
         await bed.send(f"warm-{number}", "request", "hello")
     await bed.quiet()
     gc.collect()
-    before = resident_bytes()
+    before = proportional_bytes()
     took = []
     for number in range(count):
         began = time.perf_counter()
         await bed.deploy(f"{kind}-{number}", guest, {}, **manifest)
         took.append((time.perf_counter() - began) * 1e3)
     gc.collect()
-    idle = resident_bytes()
+    idle = proportional_bytes()
     for number in range(count):
         await bed.send(f"{kind}-{number}", "request", "hello")
     await bed.quiet()
@@ -53,7 +53,8 @@ async def populate(bed: Bed, population: Population) -> list[Result]:
     return [
         {
             "metric": "kib_per_agent",
-            "value": (resident_bytes() - before) / 1024 / count,
+            "kind": kind,
+            "value": (proportional_bytes() - before) / 1024 / count,
             "agents": count,
             "idle_kib": (idle - before) / 1024 / count,
             "start_ms_p50": statistics.median(took),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,10 +88,17 @@ def bench(
 @bench.command()
 @click.option(
     "--core",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=0),
     default=10_000,
     show_default=True,
-    help="How many core modules.",
+    help="How many agents that are core modules.",
+)
+@click.option(
+    "--python",
+    type=click.IntRange(min=0),
+    default=1_000,
+    show_default=True,
+    help="How many agents in Python, if what builds one is installed.",
 )
 @click.option(
     "--module",
@@ -106,16 +114,15 @@ def bench(
     show_default=True,
     help="How many agents of --module.",
 )
-@click.option("--memory", default="64MiB", show_default=True, help="The limit of memory of each.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results for programs.")
 @click.pass_context
 def agents(
     ctx: click.Context,
     core: int,
+    python: int,
     file: Path | None,
     profile: str,
     count: int,
-    memory: str,
     as_json: bool,
 ) -> None:
     """Weigh many agents in one node: the memory each takes, and the time to start one from a module the node knows.
@@ -127,11 +134,36 @@ def agents(
     """
     from caxton_server.bench.plans import Plan, Population
 
-    if file is None:
-        population = Population("core", "idle", "strict", core, memory)
-    else:
-        population = Population("agent", str(file.resolve()), profile, count, memory)
-    ctx.exit(_measure([Plan("agents", "memory", population=population)], as_json=as_json))
+    with tempfile.TemporaryDirectory(prefix="caxton-bench-") as folder:
+        if file is not None:
+            chosen = [Population("own", str(file.resolve()), profile, count)]
+        else:
+            chosen = [Population("core", "idle", "strict", core)] if core else []
+            built = _python_agent(Path(folder)) if python else None
+            if built is not None:
+                chosen.append(Population("python", str(built), "component", python))
+        plans = [Plan("agents", "memory", population=each) for each in chosen]
+        ctx.exit(_measure(plans, as_json=as_json))
+
+
+def _python_agent(folder: Path) -> Path | None:
+    """Build the agent that a new project in Python is; None, and why, when that can't be done here."""
+    from returns.result import Failure
+
+    from caxton_server.authoring import building, projects
+    from caxton_server.authoring.languages import LANGUAGES
+    from caxton_server.cli.plugins import installed
+
+    language = LANGUAGES["python"]
+    projects.create("hello", language, folder / "hello").unwrap()
+    project = projects.find(folder / "hello").unwrap()
+    click.echo(f"Building an agent in {language.title} ...", err=True)
+    quiet = lambda _said: None  # noqa: E731  # what is being done is told above
+    built = building.build(project, installed(), doing=quiet, say=quiet)
+    if isinstance(built, Failure):
+        click.echo(f"Agents in {language.title} are not weighed: {built.failure()}", err=True)
+        return None
+    return project.module
 
 
 def _measure(chosen: Iterable[Plan], *, as_json: bool) -> Exit:
@@ -142,11 +174,11 @@ def _measure(chosen: Iterable[Plan], *, as_json: bool) -> Exit:
 
     results, failed = [], False
     for plan in chosen:
-        click.echo(f"{plan.workload} at {plan.durability} ...", err=True)
+        click.echo(f"{plan.title} ...", err=True)
         found = plans.measure(plan)
         results += found.results
         if found.error:
-            click.echo(f"Error: {plan.workload} at {plan.durability}: {found.error}", err=True)
+            click.echo(f"Error: {plan.title}: {found.error}", err=True)
             failed = True
     if as_json:
         printing.data({"machine": describe_machine(), "results": results})

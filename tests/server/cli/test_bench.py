@@ -66,8 +66,8 @@ def test_agents_are_weighed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     own = tmp_path / "own.wasm"
     own.write_bytes((files("caxton_server.bench") / "guests" / "idle.wasm").read_bytes())
     for arguments, count in (
-        (["--core", "30"], 30),
-        (["--module", str(own), "--count", "20", "--memory", "1MiB"], 20),
+        (["--core", "30", "--python", "0"], 30),
+        (["--module", str(own), "--count", "20"], 20),
     ):
         assert main(["bench", "agents", *arguments, "--json"]) == 0
         (result,) = json.loads(capsys.readouterr().out)["results"]
