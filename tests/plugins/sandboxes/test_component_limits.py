@@ -183,6 +183,21 @@ def test_a_long_list_is_too_large(component_sandbox: ComponentSandbox) -> None:
     assert guest.alive
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"(drop (call $state-put (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 2200000))) {NOTHING}",
+        reply(f"(i64.store (i32.const {OUT + 24}) (i64.const {200_000 << 32 | 65_536}))"),
+    ],
+    ids=["value", "receivers"],
+)
+def test_a_swarm_of_values_is_made_once(component_sandbox: ComponentSandbox, body: str) -> None:
+    """A list far over its limit kills the instance, as making it held up the node."""
+    guest = started(component_sandbox, component(body, memory="60"), limits=LONG)
+    assert dies(handled(guest, WIRE), "trap", "far more than")
+    assert not guest.alive
+
+
 def test_too_much_memory_is_refused_before_an_instance_is_made(
     component_sandbox: ComponentSandbox,
 ) -> None:
@@ -267,13 +282,15 @@ def slow_host(seconds: float) -> Host:
 def test_slow_host_calls_end_the_slice(component_sandbox: ComponentSandbox) -> None:
     """A slice whose host calls take long is cut, and the slice length is restored afterwards."""
     body = f"""(local $i i32) (local.set $i (i32.const 6))
-      (loop {SEND} (br_if 0 (local.tee $i (i32.sub (local.get $i) (i32.const 1))))) {NOTHING}"""
+      (loop {SEND} (br_if 0 (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))
+      (local.set $i (i32.const 1000))
+      (loop (br_if 0 (local.tee $i (i32.sub (local.get $i) (i32.const 1))))) {NOTHING}"""
     guest = started(component_sandbox, component(body), slow_host(0.001))
     outcome, slices = guest.handle(WIRE), 1
     while outcome is SUSPENDED:
         outcome, slices = guest.resume(), slices + 1
     assert outcome is None
-    assert 3 <= slices <= 8
+    assert 3 <= slices <= 20
 
 
 def test_host_calls_without_a_loop_are_limited_too(component_sandbox: ComponentSandbox) -> None:

@@ -27,6 +27,7 @@ _WORDS = VALUE // 8
 _ENTRY_WORDS = 2 + _WORDS  # of a record: a name, then a value
 NAMES: Final = 1_000
 """The most names in a list, and the most extra fields, of a message from a guest."""
+_SWARM: Final = 1 << 17
 
 _new = symbol("wasmtime_component_val_new", Pointer, Pointer)
 _list_new = symbol("wasmtime_component_vallist_new_uninit", None, Pointer, ctypes.c_size_t)
@@ -220,6 +221,7 @@ class Reader:
     def _list(self, at: int) -> range:
         kind, count, data = _head(at)
         _expect(kind == LIST)
+        _bound(count, NAMES)
         if count > NAMES:
             raise TooMuch(f"the message has a list of {count}; {NAMES} are allowed")
         return range(data, data + VALUE * count, VALUE)
@@ -241,6 +243,7 @@ def read_bytes(at: int, most: int) -> bytes | None:
     """Read a list of bytes; None when it is longer than `most`."""
     kind, count, data = _head(at)
     _expect(kind == LIST)
+    _bound(count, most)
     if count > most:
         return None
     return view_of(data, VALUE * count)[8::VALUE].tobytes() if count else b""
@@ -265,6 +268,12 @@ def read_result(at: int) -> tuple[bool, int]:
     kind, good, inner = _head(at)
     _expect(kind == RESULT)
     return bool(good & 0xFF), inner
+
+
+def _bound(count: int, most: int) -> None:
+    """Refuse a list that nobody makes by mistake: making it took the node's thread, and once is enough."""
+    if count > max(_SWARM, 2 * most):
+        raise Refused(f"a list of {count} is far more than the {most} that are allowed")
 
 
 def _head(at: int) -> tuple[int, int, int]:
