@@ -63,6 +63,12 @@ def wheel(session: nox.Session) -> None:
         session.run("caxton", "demo", "--json")
     session.install(f"{built}[test]")
     session.run("pytest", "-q", "tests/test_installed.py", "tests/core")
+    with session.chdir(session.create_tmp()):
+        for language in ("c", "zig"):
+            shutil.rmtree(language, ignore_errors=True)
+            session.run("caxton", "agent", "new", language, "--lang", language)
+            session.run("caxton", "agent", "build", language)
+            session.run("caxton", "agent", "test", language)
 
 
 @nox.session

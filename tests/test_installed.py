@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 from caxton_core import __version__, registry
+from caxton_server.authoring import projects
+from caxton_server.authoring.languages import LANGUAGES
 from returns.result import Success
 
 DISTRIBUTION = "caxton-server"
-PACKAGES = ("caxton_core", "caxton_plugins", "caxton_server")
+PACKAGES = ("caxton_core", "caxton_plugins", "caxton_server", "caxton_sdk")
 
 
 def test_the_distribution_has_the_version_of_the_code() -> None:
@@ -53,6 +55,15 @@ def test_the_demo_has_its_data() -> None:
     held = {path.name for path in (files("caxton_server") / "demo").iterdir()}
     assert {"ft06.txt", "ft10.txt", "la01.txt"} <= held
     assert any(name.endswith(".wasm") for name in held)
+
+
+def test_every_language_has_its_sdk_and_its_template(tmp_path: Path) -> None:
+    """What a new project is written from is in the package, for each language there is."""
+    for name, language in LANGUAGES.items():
+        written = projects.create("hello", language, tmp_path / name).unwrap()
+        assert tmp_path / name / language.source in written
+        assert projects.find(tmp_path / name).unwrap().scripts
+    assert (files("caxton_sdk") / "c" / "caxton.h").is_file()
 
 
 def test_the_command_is_installed() -> None:

@@ -112,7 +112,7 @@ def _assemblyscript(source: Path, output: Path, folder: Path) -> None:
 
 def _zig(source: Path, output: Path, folder: Path) -> None:
     toolchain = ZIG.find(folder).unwrap()
-    ZIG.build(toolchain, Build(folder, source, folder / "agent.wasm", print)).unwrap()
+    ZIG.build(toolchain, Build(source.parent, source, folder / "agent.wasm", print)).unwrap()
     (folder / "agent.wasm").replace(output)
 
 

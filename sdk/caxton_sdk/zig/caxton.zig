@@ -41,9 +41,9 @@ var inbox_at: usize = 0;
 var inbox_room: usize = 0;
 
 fn alloc(length: u32) callconv(.c) usize {
-    if (length > inbox_room) {
+    if (length > inbox_room or inbox_room == 0) {
         const page = 65536;
-        const pages = (@as(usize, length) + page - 1) / page;
+        const pages = @as(usize, length) / page + 1;
         const before = @wasmMemoryGrow(0, pages);
         if (before < 0) return 0;
         inbox_at = @as(usize, @intCast(before)) * page;

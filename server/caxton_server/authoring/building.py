@@ -22,8 +22,8 @@ from caxton_core.registry import Registry
 from returns.result import Failure, Result, Success
 
 from caxton_server.authoring.projects import Project
-from caxton_server.authoring.rehearsals import CantPlay, shared_sandboxes
-from caxton_server.authoring.toolchains import Build, BuildFailed, Toolchain, ToolchainMissing
+from caxton_server.authoring.rehearsals import shared_sandboxes
+from caxton_server.authoring.toolchains import Build, BuildFailed, Toolchain
 
 Say: TypeAlias = Callable[[str], None]
 
@@ -54,14 +54,7 @@ class Built(msgspec.Struct, frozen=True):
     info: ModuleInfo
 
 
-BuildError: TypeAlias = (
-    ToolchainMissing | BuildFailed | ModuleRefused | NothingBuilt | CantPlay | Problem
-)
-
-
-def build(
-    project: Project, registry: Registry, *, doing: Say, say: Say
-) -> Result[Built, BuildError]:
+def build(project: Project, registry: Registry, *, doing: Say, say: Say) -> Result[Built, Problem]:
     """Compile a project and check the module; `doing` is told each stage, `say` what takes the user's time."""
     language = project.language
     found = language.find(project.folder)
@@ -69,7 +62,7 @@ def build(
         return Failure(found.failure())
     toolchain: Toolchain = found.unwrap()
     doing(f"Compiling {language.source} with {toolchain.version}")
-    made = language.build(toolchain, Build(project.folder, project.source, project.module, say))
+    made = _compile(project, toolchain, say)
     if isinstance(made, Failure):
         return Failure(made.failure())
     doing("Checking the module")
@@ -78,7 +71,17 @@ def build(
     )
 
 
-def check(project: Project, registry: Registry) -> Result[ModuleInfo, BuildError]:
+def _compile(project: Project, toolchain: Toolchain, say: Say) -> Result[Path, BuildFailed]:
+    language = project.language
+    try:
+        return language.build(toolchain, Build(project.folder, project.source, project.module, say))
+    except OSError as error:
+        # A folder that can't be written to, or a file where one should be.
+        said = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        return Failure(BuildFailed(language.title, said))
+
+
+def check(project: Project, registry: Registry) -> Result[ModuleInfo, Problem]:
     """Check the module of a project as a node would."""
     module = read(project)
     if isinstance(module, Failure):

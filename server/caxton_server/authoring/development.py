@@ -49,7 +49,7 @@ def look(folder: Path) -> Looks:
     """Note every file that a project depends on, with its time and size; those of a broken project as far as it goes."""
     found = projects.find(folder)
     if isinstance(found, Failure):
-        paths = [each for each in folder.resolve().iterdir() if each.is_file()]
+        paths = [each for each in folder.resolve().glob("*") if each.is_file()]
     else:
         paths = list(found.unwrap().watched())
     looks = {}

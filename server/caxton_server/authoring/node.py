@@ -78,7 +78,12 @@ def _build(toolchain: Toolchain, build: Build) -> Result[Path, BuildFailed]:
     # The compiler takes paths that count from the folder it runs in.
     source = str(build.source.relative_to(build.folder))
     command = [*toolchain.command, str(build.folder / COMPILER), source, "-o", str(build.output)]
-    return run(TITLE, [*command, *FLAGS], build.folder).map(lambda _: build.output)
+    done = run(TITLE, [*command, *FLAGS], build.folder)
+    if isinstance(done, Failure):
+        return Failure(done.failure())
+    if warnings := done.unwrap().strip():
+        build.say(warnings)
+    return Success(build.output)
 
 
 ASSEMBLYSCRIPT: Final = Language(

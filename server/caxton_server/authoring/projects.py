@@ -82,7 +82,11 @@ class Project(msgspec.Struct, frozen=True):
     @property
     def scripts(self) -> list[Path]:
         """Return the files of scripts that test it, by name."""
-        return sorted((self.folder / SCRIPTS).glob("*.yaml"))
+        return sorted(
+            path
+            for ending in ("yaml", "yml")
+            for path in (self.folder / SCRIPTS).glob(f"*.{ending}")
+        )
 
     def watched(self) -> Iterator[Path]:
         """Yield every file a build or a deployment depends on."""
@@ -117,8 +121,9 @@ def find(folder: Path) -> Result[Project, ProjectError]:
         return Failure(language.failure())
     module = Path(manifest.module)
     inside = folder in (folder / module).resolve().parents
-    if not manifest.module or manifest.digest is not None or not inside:
-        wanted = f"`module:` in {MANIFEST} must be a path inside the project"
+    # A build writes there: it must not be the source.
+    if manifest.digest is not None or module.suffix != ".wasm" or not inside:
+        wanted = f"`module:` in {MANIFEST} must be the path of a .wasm file inside the project"
         return Failure(NotAProject(str(folder), f"{wanted}, such as {BUILT}/{manifest.name}.wasm"))
     return Success(Project(folder, language.unwrap(), manifest, document))
 

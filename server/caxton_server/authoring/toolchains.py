@@ -37,12 +37,12 @@ class ToolchainMissing(Problem, frozen=True):
 
 
 class BuildFailed(Problem, frozen=True):
-    """A compiler did not make a module; `output` is all it said."""
+    """Nothing was built; `output` is all that the compiler, or the package manager, said."""
 
     language: str
     output: str
     code: ClassVar[str] = "build_failed"
-    SENTENCE: ClassVar[str] = "The {language} compiler failed.\n{output}"
+    SENTENCE: ClassVar[str] = "The build of {language} failed.\n{output}"
 
 
 class Build(msgspec.Struct, frozen=True):

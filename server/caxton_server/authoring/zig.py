@@ -61,23 +61,33 @@ def _compile(
     build.output.parent.mkdir(parents=True, exist_ok=True)
     local = {"ZIG_LOCAL_CACHE_DIR": str(build.output.parent / ".zig-cache")}
     done = run(title, [*toolchain.command, *flags], build.folder, local)
-    if not isinstance(done, Failure):
-        # The linker marks what it writes as a program.
-        build.output.chmod(0o644)
-    return done.map(lambda _: build.output)
+    if isinstance(done, Failure):
+        return Failure(done.failure())
+    if warnings := done.unwrap().strip():
+        build.say(warnings)
+    # The linker marks what it writes as a program.
+    build.output.chmod(0o644)
+    return Success(build.output)
 
 
 def _build_c(toolchain: Toolchain, build: Build) -> Result[Path, BuildFailed]:
     """Compile one file of C with the headers of the SDK."""
     stack = f"-Wl,-z,stack-size={STACK_BYTES}"
     output = ("-o", str(build.output))
-    return _compile("C", toolchain, build, "cc", *C_FLAGS, "-Oz", stack, str(build.source), *output)
+    # From the folder it is in: the compiler stumbles over a path with quotes or dollars, and shows the shorter one.
+    source = str(build.source.relative_to(build.folder))
+    return _compile("C", toolchain, build, "cc", *C_FLAGS, "-Oz", stack, source, *output)
 
 
 def _build_zig(toolchain: Toolchain, build: Build) -> Result[Path, BuildFailed]:
     """Compile a Zig file that may import the module `caxton`."""
     sdk = caxton_sdk.ROOT / "zig" / "caxton.zig"
-    modules = ("--dep", "caxton", f"-Mroot={build.source}", f"-Mcaxton={sdk}")
+    modules = (
+        "--dep",
+        "caxton",
+        f"-Mroot={build.source.relative_to(build.folder)}",
+        f"-Mcaxton={sdk}",
+    )
     output = f"-femit-bin={build.output}"
     stack = ("--stack", str(STACK_BYTES))
     return _compile("Zig", toolchain, build, "build-exe", *ZIG_FLAGS, *stack, *modules, output)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -78,7 +79,7 @@ def new(name: str, language: str, folder: Path | None, json_: bool) -> None:
         data({"folder": str(where), "language": language, "files": [str(each) for each in files]})
         return
     talk(f"{where} is an agent in {chosen.title}. To build it and try it:")
-    talk(f"  cd {where} && caxton agent build && caxton agent test")
+    talk(f"  cd {shlex.quote(str(where))} && caxton agent build && caxton agent test")
 
 
 @click.command()

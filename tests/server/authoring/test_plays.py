@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import wasmtime
 from caxton_core.resources import Manifest
 from caxton_server.authoring import plays, rehearsals
 from caxton_server.authoring.plays import Played
@@ -24,7 +25,7 @@ def stage() -> Iterator[Callable[[Path, str], Played]]:
     agent = module()
     with rehearsals.shared_sandboxes(registry, "strict") as made:
 
-        def play(path: Path, text: str) -> Played:
+        def play(path: Path, text: str, agent: bytes = agent) -> Played:
             path.write_text(text)
             (script,) = read(path, "some.yaml").unwrap()
             return plays.play(registry, made.unwrap(), manifest, agent, script)
@@ -106,3 +107,35 @@ def test_an_agent_that_does_not_start_fails_the_script(
     assert failed is not None
     assert (failed.line, failed.step) == (1, "start")
     assert "counter" in failed.detail
+
+
+LOOP = r"""
+(module
+  (import "caxton" "send" (func $send (param i32 i32) (result i32)))
+  (import "caxton" "set_timer" (func $timer (param i64 i32 i32) (result i32)))
+  (memory (export "memory") 2)
+  (data (i32.const 64) "{\22performative\22:\22inform\22,\22receiver\22:\22counter\22}")
+  (func (export "caxton_alloc") (param i32) (result i32) (i32.const 4096))
+  (func (export "handle_message") (param $at i32) (param $length i32) (result i32) %s))
+"""
+
+
+@pytest.mark.parametrize(
+    ("does", "detail"),
+    [
+        ("(call $send (i32.const 64) (i32.const 46))", "turns somebody still has messages"),
+        (
+            "(i32.lt_s (call $timer (i64.const 1) (i32.const 0) (i32.const 1)) (i32.const 0))",
+            "10000 timers rang",
+        ),
+    ],
+)
+def test_an_agent_that_never_rests_fails_the_script(
+    stage: Callable[..., Played], tmp_path: Path, does: str, detail: str
+) -> None:
+    """Messages to itself without end, or timers, are cut off and said."""
+    script = "steps:\n- send: {performative: inform}\n- advance: 1h\n- nothing"
+    agent = bytes(wasmtime.wat2wasm(LOOP % does))
+    failed = stage(tmp_path / "some.yaml", script, agent).failed
+    assert failed is not None
+    assert detail in failed.detail

@@ -106,7 +106,7 @@ def test_what_the_compiler_says_is_shown_whole(tmp_path: Path, capsys: Said) -> 
     source.write_text(source.read_text() + "\nint a = b;\nint c = d;\n")
     assert main(["agent", "build", str(tmp_path / "hello")]) == 1
     said = capsys.readouterr().err
-    assert "Error: The C compiler failed." in said
+    assert "Error: The build of C failed." in said
     assert "'b'" in said
     assert "'d'" in said
 
@@ -159,9 +159,10 @@ def test_an_unknown_language_is_refused_with_those_there_are(capsys: Said) -> No
         ({"agent.yaml": "name: x\nmodule: b.wasm", "agent.c": "", "agent.ts": ""}, "agent.c and agent.ts"),
         ({"agent.yaml": "a: [", "agent.c": ""}, "agent.yaml is no YAML"),
         ({"agent.yaml": "nane: x", "agent.c": ""}, "did you mean 'name'?"),
-        ({"agent.yaml": "name: x", "agent.c": ""}, "`module:` in agent.yaml must be a path inside"),
-        ({"agent.yaml": "name: x\nmodule: ../x.wasm", "agent.c": ""}, "must be a path inside"),
-        ({"agent.yaml": "name: x\nmodule: sha256:" + "0" * 64, "agent.c": ""}, "must be a path inside"),
+        ({"agent.yaml": "name: x", "agent.c": ""}, "must be the path of a .wasm file inside"),
+        ({"agent.yaml": "name: x\nmodule: agent.c", "agent.c": ""}, "must be the path of a .wasm file inside"),
+        ({"agent.yaml": "name: x\nmodule: ../x.wasm", "agent.c": ""}, "must be the path of a .wasm file inside"),
+        ({"agent.yaml": "name: x\nmodule: sha256:" + "0" * 64, "agent.c": ""}, "must be the path of a .wasm file inside"),
     ],
 )  # fmt: skip
 def test_a_folder_that_is_no_project_is_a_usage_error(
@@ -178,10 +179,43 @@ def test_nothing_is_said_of_progress_where_nobody_watches(built: Path, capsys: S
     """Without a terminal stderr has the result alone."""
     assert not sys.stderr.isatty()
     (built / "agent.c").write_text(
-        '#include "messages.h"\nEXPORT("handle_message") i32 h(u8 *m, u32 n) { return (i32)n - (i32)n; }\n'
+        '#include "messages.h"\nEXPORT("handle_message") i32 h(u8 *m, u32 n) { (void)m; return (i32)n - (i32)n; }\n'
     )
     assert main(["agent", "build", str(built)]) == 0
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.startswith("build/counter.wasm: ")
     assert said.err.count("\n") == 1
+
+
+def test_a_place_that_can_not_be_written_to_is_said(built: Path, capsys: Said) -> None:
+    """A file where the folder of the build should be ends in a sentence."""
+    (built / "build" / "counter.wasm").unlink()
+    (built / "build").rmdir()
+    (built / "build").touch()
+    assert main(["agent", "build", str(built)]) == 1
+    assert "build: File exists" in capsys.readouterr().err
+
+
+def test_a_project_may_lie_anywhere(tmp_path: Path, capsys: Said) -> None:
+    """Spaces, quotes and letters of other alphabets in a path do no harm."""
+    where = tmp_path / "-a 'fine' \"place\" für $HOME"
+    assert main(["agent", "new", "a.b_c-1", "--lang", "c", "--dir", str(where)]) == 0
+    assert main(["agent", "test", str(where)]) == 0
+    assert capsys.readouterr().out.count("ok ") == 2
+
+
+def test_scripts_may_end_in_yml(built: Path, capsys: Said) -> None:
+    """No script is passed over because of its name."""
+    (built / "tests" / "some.yaml").rename(built / "tests" / "some.yml")
+    assert main(["agent", "test", str(built), "--no-build"]) == 0
+    assert "ok    tests/some.yml" in capsys.readouterr().out
+
+
+def test_warnings_are_shown(tmp_path: Path, capsys: Said) -> None:
+    """What the compiler says of a module that it does make is not swallowed."""
+    projects.create("hello", LANGUAGES["c"], tmp_path / "hello").unwrap()
+    source = tmp_path / "hello" / "agent.c"
+    source.write_text(source.read_text() + "\nstatic int never_used(void) { return 1; }\n")
+    assert main(["agent", "build", str(tmp_path / "hello")]) == 0
+    assert "unused function 'never_used'" in capsys.readouterr().err
