@@ -9,6 +9,8 @@ import pytest
 import wasmtime
 from caxton_server.cli import main
 
+from tests.plugins.sandboxes.components import component
+
 pytestmark = pytest.mark.usefixtures("installed")
 
 AGENT = """(module
@@ -79,3 +81,18 @@ def test_what_is_no_module_is_refused(tmp_path: Path, capsys: pytest.CaptureFixt
     assert set(found["refused"]) == {"strict", "standard"}
     assert main(["module", "check", str(tmp_path / "none.wasm")]) == 2
     assert main(["module", "check", str(path), "--profile", "loose"]) == 2
+
+
+def test_a_component_is_told_by_its_first_bytes(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A component is checked against its own profile alone, and told what it asks for and begins with."""
+    path = tmp_path / "agent.wasm"
+    path.write_bytes(component(memory="3"))
+    assert main(["module", "check", str(path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["profile"], found["memory"], found["refused"]) == ("component", 3 * 65_536, {})
+    assert found["imports"] == ["caxton:agent/messages@1.0.0", "caxton:agent/node@1.0.0"]
+    path.write_bytes(component(without="drain"))
+    assert main(["module", "check", str(path)]) == 1
+    assert "component: Invalid module: it does not export drain." in capsys.readouterr().err
