@@ -63,6 +63,7 @@ except ImportError:
 
 
 @pytest.mark.once
+@pytest.mark.timeout(600)
 def test_a_python_project_sees_its_packages_and_shows_its_mistakes(tmp_path: Path) -> None:
     """What requirements.txt names is there, what the building Python has is not; errors are shown as Python shows them."""
     wheel(tmp_path, "tiny")
@@ -119,6 +120,7 @@ def test_a_machine_without_node_is_told_how_to_get_it(
 
 
 @pytest.mark.once
+@pytest.mark.timeout(600)
 def test_a_mistake_in_javascript_is_shown_with_its_line(scripted: Path) -> None:
     """And without the calls of the bundler's launcher."""
     said = build(scripted, "javascript", 'import { Agent } from "caxton-agent";\nconst a = ;\n')
@@ -128,6 +130,7 @@ def test_a_mistake_in_javascript_is_shown_with_its_line(scripted: Path) -> None:
 
 
 @pytest.mark.once
+@pytest.mark.timeout(600)
 def test_an_error_at_import_time_is_shown_with_its_line(scripted: Path) -> None:
     """The agent's modules run when it is built; what they throw ends the build."""
     said = build(scripted, "javascript", 'throw new TypeError("no such thing");\n')
@@ -139,6 +142,7 @@ def test_an_error_at_import_time_is_shown_with_its_line(scripted: Path) -> None:
 
 
 @pytest.mark.once
+@pytest.mark.timeout(600)
 def test_a_package_of_node_is_an_error_of_the_build(scripted: Path) -> None:
     """An agent has nothing of Node, and learns it before it runs."""
     said = build(scripted, "javascript", 'import fs from "node:fs";\nfs.readFileSync("x");\n')
