@@ -20,8 +20,8 @@ from caxton_server.authoring.scripts import Script, read
 from tests.examples.compilers import AGENTS, BUILD
 from tests.sdk.samples import ROWS, SAMPLES, SCRIPTS, TOGETHER, Samples
 
-# A component takes half a minute on a busy machine, and so does its compilation.
 LARGE = 1 << 20
+# A component takes half a minute on a busy machine, and so does its compilation.
 pytestmark = [pytest.mark.once, pytest.mark.timeout(600), pytest.mark.usefixtures("installed")]
 
 
