@@ -36,8 +36,8 @@ DEFINITIONS: Final = (
     100_000  # instances, aliases, types and canonical functions, of all components together
 )
 FUNCTIONS: Final = 40_000  # of all core modules together
-CODE: Final = 16 << 20  # bytes of all functions together
-FUNCTION: Final = 4 << 20  # bytes of one
+CODE: Final = 12 << 20  # bytes of all functions together
+FUNCTION: Final = 1 << 20  # bytes of one
 CORE: Final = Caps(
     imports=5_000, functions=FUNCTIONS, exports=10_000, segments=100_000, functions_only=False
 )
