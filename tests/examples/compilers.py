@@ -17,6 +17,8 @@ from types import ModuleType
 
 import pytest
 from caxton_server import authoring
+from caxton_server.authoring.rust import RUST
+from returns.result import Failure
 
 ROOT = Path(__file__).parents[2]
 AGENTS = ROOT / "examples" / "agents"
@@ -45,6 +47,9 @@ def missing(language: str) -> str | None:
     if language == "py":
         there = importlib.util.find_spec("componentize_py")
         return None if there else "Python needs the package componentize-py"
+    if language == "rs":
+        found = RUST.find(ROOT)
+        return str(found.failure()) if isinstance(found, Failure) else None
     programs = BUILD.tool("npm") and BUILD.tool("node")
     return None if programs else "AssemblyScript and JavaScript need node and npm"
 

@@ -170,10 +170,15 @@ async def test_the_best_offer_wins(platform: Platform) -> None:
 
 
 async def test_the_first_of_equal_offers_wins(platform: Platform) -> None:
-    """An offer must be better than the best to replace it."""
-    call(platform, you={"cost": 4}, third={"cost": 4})
-    told = [platform.said(name) for name in ("you", "third")]
-    assert told == [[], ['offer rejected {"cost":4}']]
+    """An offer must be better than the best to replace it, whoever comes first."""
+    offers = {name: {"cost": 4, "by": name} for name in ("you", "third")}
+    call(platform, **offers)
+    _, first, choice = platform.said("me")
+    assert choice == first.replace("collecting", "choice")
+    told = {name: platform.said(name) for name in offers}
+    loser = "third" if '"you"' in choice else "you"
+    rejected = f'offer rejected {{"cost":4,"by":"{loser}"}}'
+    assert told == {**dict.fromkeys(offers, []), loser: [rejected]}
 
 
 async def test_a_call_ends_at_its_time(platform: Platform) -> None:

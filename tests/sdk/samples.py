@@ -60,6 +60,7 @@ ROWS: Mapping[str, Row] = {
     "zig": Row(".zig"),
     "assemblyscript": Row(".ts", prepare=BUILD.compiler),
     "python": Row(".py", limits=ROOM, together=True),
+    "rust": Row(".rs", optional=True),
     "javascript": Row(".js", prepare=packages, limits=ROOM, together=True),
 }
 """One row for each language; a new one needs no more than this and its four sources."""

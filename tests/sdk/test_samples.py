@@ -17,10 +17,12 @@ from caxton_server.authoring import plays, rehearsals
 from caxton_server.authoring.languages import LANGUAGES
 from caxton_server.authoring.scripts import Script, read
 
-from tests.examples.compilers import AGENTS
+from tests.examples.compilers import AGENTS, BUILD
 from tests.sdk.samples import ROWS, SAMPLES, SCRIPTS, TOGETHER, Samples
 
-pytestmark = [pytest.mark.once, pytest.mark.usefixtures("installed")]
+LARGE = 1 << 20
+# A component takes half a minute on a busy machine, and so does its compilation.
+pytestmark = [pytest.mark.once, pytest.mark.timeout(600), pytest.mark.usefixtures("installed")]
 
 
 def scripts_of(path: Path) -> list[Script]:
@@ -60,6 +62,15 @@ def sandboxes(
         yield made.unwrap()
 
 
+def ready(module: bytes, profile: str, sandboxes: Mapping[str, Sandbox]) -> bytes:
+    """Compile a module for all workers, which would each do it at the same time."""
+    if len(module) > LARGE:
+        with BUILD.alone(f"compiled {len(module)}"):
+            for sandbox in sandboxes.values():
+                sandbox.check(module, profile).unwrap()
+    return module
+
+
 def scripts(sample: str) -> list[Script]:
     """Read the scripts of a sample."""
     return scripts_of(SCRIPTS / f"{sample}.yaml")
@@ -70,7 +81,7 @@ def test_a_sample_does_what_its_scripts_say(
     sample: str, language: str, samples: Samples, registry: Registry, sandboxes: Mapping[str, Sandbox]
 ) -> None:  # fmt: skip
     """Every script passes, in whatever language the agent is written."""
-    module = samples(language, sample)
+    module = ready(samples(language, sample), LANGUAGES[language].profile, sandboxes)
     document: dict[str, Any] = {
         "name": sample, "profile": LANGUAGES[language].profile, "limits": dict(ROWS[language].limits),
         "config": {"sample": sample, **({"cost": 1} if sample == "bidder" else {})},
@@ -93,7 +104,7 @@ def test_a_library_plays_every_role(
     script: Script, language: str, samples: Samples, registry: Registry, sandboxes: Mapping[str, Sandbox]
 ) -> None:  # fmt: skip
     """What a library says of a conversation is what happened, on either side, over restarts."""
-    module = samples(language, "roles")
+    module = ready(samples(language, "roles"), LANGUAGES[language].profile, sandboxes)
     document = {
         "name": "roles", "profile": LANGUAGES[language].profile, "limits": dict(ROWS[language].limits),
         "config": {"sample": "roles"},

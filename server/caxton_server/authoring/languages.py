@@ -8,10 +8,11 @@ from typing import Final
 from caxton_server.authoring.javascript import JAVASCRIPT
 from caxton_server.authoring.node import ASSEMBLYSCRIPT
 from caxton_server.authoring.python import PYTHON
+from caxton_server.authoring.rust import RUST
 from caxton_server.authoring.toolchains import Language
 from caxton_server.authoring.zig import ZIG, C
 
 LANGUAGES: Final[Mapping[str, Language]] = {
-    each.name: each for each in (C, ZIG, ASSEMBLYSCRIPT, PYTHON, JAVASCRIPT)
+    each.name: each for each in (C, ZIG, ASSEMBLYSCRIPT, PYTHON, JAVASCRIPT, RUST)
 }
 """Every language by its name, which is also that of its folder in the SDK."""

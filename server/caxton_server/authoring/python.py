@@ -68,7 +68,7 @@ def _find(_folder: Path) -> Result[Toolchain, ToolchainMissing]:
 def _build(toolchain: Toolchain, build: Build) -> Result[Path, BuildFailed]:
     """Make a component of a project's modules."""
     work = build.output.parent / ".python"
-    installed = _install(build, work)
+    installed = install(build, work)
     if isinstance(installed, Failure):
         return Failure(installed.failure())
     entry = work / "entry"
@@ -90,7 +90,7 @@ def _build(toolchain: Toolchain, build: Build) -> Result[Path, BuildFailed]:
     return Success(build.output)
 
 
-def _install(build: Build, work: Path) -> Result[str, BuildFailed]:
+def install(build: Build, work: Path) -> Result[str, BuildFailed]:
     """Install what the project requires, unless that is what is there."""
     wanted = build.source.parent / REQUIREMENTS
     content = wanted.read_bytes() if wanted.is_file() else b""

@@ -88,7 +88,8 @@ def new(name: str, language: str, folder: Path | None, json_: bool) -> None:
 def build(folder: Path, json_: bool) -> None:
     """Compile the project in DIR, and check that a node would take the module.
 
-    The language is that of the source: agent.c, agent.zig, agent.ts, agent.py, agent.js. A compiler that is missing is an error that says how
+    The language is that of the source: agent.c, agent.zig, agent.ts, agent.py, agent.js,
+    agent.rs. A compiler that is missing is an error that says how
     to install it; packages that a project's package.json names are installed by npm.
 
     \b
