@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
 HOST_CALLS: Final = 10_000  # a step
 HOST_TIME: Final = 200e-6  # seconds a slice, then it ends at the guest's next loop or function
+MANY_CALLS: Final = (
+    200  # of a step: beyond them a slice has less, or a flood would slow others for all its length
+)
+HOST_TIME_OF_MANY: Final = 30e-6
 HOST_TIME_MOST: Final = 5e-3  # of CPU, for code that has neither
 LOG_LINE: Final = 8192
 STATE_KEY: Final = 1024
@@ -210,7 +214,9 @@ def bridge(turn: Turn, name: str, body: Body) -> Callback:
                 guest.slots_at, guest.slots = at, slots_at(at)
             slots = guest.slots
             body(guest, slots)
-            if calls != 1 and _now() - guest.slice_began > HOST_TIME:
+            if calls != 1 and _now() - guest.slice_began > (
+                HOST_TIME if calls < MANY_CALLS else HOST_TIME_OF_MANY
+            ):
                 if not guest.throttled:
                     guest.throttle()
                 elif guest.burnt_since_throttle() > HOST_TIME_MOST:
