@@ -66,9 +66,10 @@ def run(script: str, folder: Path, environment: dict[str, str]) -> tuple[int, st
     printed = []
     try:
         assert shell.stdout is not None
-        for line in shell.stdout:
-            print(line, end="", flush=True)
-            printed.append(line)
+        with shell.stdout as output:
+            for line in output:
+                print(line, end="", flush=True)
+                printed.append(line)
         return shell.wait(), "".join(printed)
     finally:
         end.cancel()

@@ -140,10 +140,37 @@ class MessageDeadLettered(msgspec.Struct, frozen=True, tag="message.dead_lettere
     reason: str
 
 
+class ModuleRefused(msgspec.Struct, frozen=True, tag="module.refused"):
+    """A module was refused because it is not trusted; `agent` is whose it was to be, if anybody's."""
+
+    module: str
+    reason: str
+    detail: str
+    agent: str | None = None
+
+
+class ModuleUntrusted(msgspec.Struct, frozen=True, tag="module.untrusted"):
+    """A module that is not trusted was let in all the same."""
+
+    module: str
+    reason: str
+    detail: str
+    agent: str | None = None
+
+
+class NodeMemoryExceeded(msgspec.Struct, frozen=True, tag="node.memory_exceeded"):
+    """An agent was not started: with it all agents would have had `attempted` bytes, more than the node's limit."""
+
+    agent: str
+    attempted: int
+    limit: int
+
+
 Event: TypeAlias = (
     AgentDeployed | AgentStarted | AgentDraining | AgentSuspended | AgentResumed | AgentStopped | AgentRestarted
     | AgentFailed | AgentLimited | AgentRemoved | ConversationStarted | ConversationAwarded | ConversationEnded | DeploymentStarted
-    | DeploymentChanged | MessageRejected | MessageDeadLettered
+    | DeploymentChanged | MessageRejected | MessageDeadLettered | ModuleRefused | ModuleUntrusted
+    | NodeMemoryExceeded
 )  # fmt: skip
 
 

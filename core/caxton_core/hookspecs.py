@@ -31,9 +31,12 @@ import msgspec
 import pluggy
 from returns.result import Result
 
+from caxton_core.budgets import Budget
 from caxton_core.conversations import Protocol
 from caxton_core.deployments import Strategy
 from caxton_core.errors import InvalidSetting, StorageError
+from caxton_core.examinations import Finding
+from caxton_core.nesting import Codec
 from caxton_core.ports import Durability, Sandbox, Storage
 
 API: Final = 1
@@ -56,14 +59,19 @@ class StorageOptions(msgspec.Struct, frozen=True):
 
 
 class SandboxOptions(msgspec.Struct, frozen=True):
-    """What a sandbox is made from: a folder of its own to cache in ("" for none), the plugin's own settings."""
+    """What a sandbox is made from: a folder of its own to cache in ("" for none), the plugin's own settings, the budget.
+
+    A sandbox that enters its instances in the budget, and says when they grow, keeps to `runtime.node_memory`.
+    """
 
     cache: str = ""
     settings: Mapping[str, Any] = {}
+    budget: Budget = msgspec.field(default_factory=Budget)
 
 
 MakeStorage: TypeAlias = Callable[[StorageOptions], Result[Storage, StorageError | InvalidSetting]]
 MakeSandbox: TypeAlias = Callable[[SandboxOptions], Result[Sandbox, InvalidSetting]]
+Examine: TypeAlias = Callable[[SandboxOptions], Sequence[Finding]]
 
 
 class StorageKind(msgspec.Struct, frozen=True):
@@ -75,11 +83,16 @@ class StorageKind(msgspec.Struct, frozen=True):
 
 
 class SandboxKind(msgspec.Struct, frozen=True):
-    """A sandbox: its name, the manifest profiles it runs, and what makes one."""
+    """A sandbox: its name, the manifest profiles it runs, what makes one, and the codecs its guests can be given.
+
+    `examine` looks at what it depends on for `caxton doctor`: it may take seconds, and makes nothing that stays.
+    """
 
     name: str
     profiles: tuple[str, ...]
     make: MakeSandbox
+    codecs: tuple[Codec, ...] = ("json", "msgpack")
+    examine: Examine | None = None
 
 
 @hookspec

@@ -141,7 +141,7 @@ class Guest(Protocol):
 
 
 class ModuleInfo(msgspec.Struct, frozen=True):
-    """What checking a module found."""
+    """What checking a module found; `memory` is the linear memory it begins with."""
 
     sha256: str
     size: int
@@ -149,6 +149,7 @@ class ModuleInfo(msgspec.Struct, frozen=True):
     exports: tuple[str, ...]
     imports: tuple[str, ...]
     cached: bool
+    memory: int = 0
 
 
 class Sandbox(Protocol):

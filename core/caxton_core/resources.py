@@ -25,6 +25,19 @@ from caxton_core.units import ByteSize, CpuMillis, Duration
 
 Profile: TypeAlias = str
 """A profile of some sandbox: `strict` and `standard` are those of WebAssembly."""
+
+_COMPONENT: Final = b"\0asm\x0d\0\1\0"
+
+
+def profiles_of(module: bytes) -> tuple[Profile, ...]:
+    """Return the profiles of WebAssembly that could run a module, the strictest first, by its first eight bytes.
+
+    >>> profiles_of(b"\\0asm\\1\\0\\0\\0")
+    ('strict', 'standard')
+    """
+    return ("component",) if module[:8] == _COMPONENT else ("strict", "standard")
+
+
 Policy: TypeAlias = Literal["permanent", "transient", "temporary"]
 T = TypeVar("T")
 

@@ -21,6 +21,13 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     next_cursor: str | None = None
 
 
+class MemoryView(msgspec.Struct, frozen=True):
+    """What the instances of all agents have of the node's memory, in bytes; `limit` is None when there is none."""
+
+    used: int
+    limit: int | None = None
+
+
 class HealthView(msgspec.Struct, frozen=True):
     """The node in one look."""
 
@@ -30,6 +37,7 @@ class HealthView(msgspec.Struct, frozen=True):
     uptime_s: float
     agents: dict[str, int]
     durability: str
+    memory: MemoryView = MemoryView(0)
 
 
 class CheckView(msgspec.Struct, frozen=True):
@@ -91,7 +99,7 @@ class DeployedView(msgspec.Struct, frozen=True):
 
 
 class ModuleView(msgspec.Struct, frozen=True):
-    """A module the node holds."""
+    """A module the node holds; `signed_by` is the id of the trusted key that has signed it."""
 
     sha256: str
     size: int
@@ -99,10 +107,11 @@ class ModuleView(msgspec.Struct, frozen=True):
     exports: list[str]
     imports: list[str]
     cached: bool
+    signed_by: str | None = None
 
 
 class StatsView(msgspec.Struct, frozen=True):
-    """What an agent has used since it was deployed or the node started."""
+    """What an agent has used since it was deployed or the node started; `traps` are those of its faults that were traps."""
 
     id: str
     name: str
@@ -113,6 +122,7 @@ class StatsView(msgspec.Struct, frozen=True):
     messages_in: int
     messages_out: int
     faults: int
+    traps: int
     restarts: int
     queue: int
     queue_bytes: int

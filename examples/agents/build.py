@@ -2,7 +2,7 @@
 
 `python examples/agents/build.py` rebuilds the modules the packages carry; `--check` compares instead of writing.
 `python examples/agents/build.py --into FOLDER SOURCE...` builds any other agents, each as FOLDER/<name>.wasm.
-Needs Python with `ziglang` (C) and, for AssemblyScript, Node with npm; its compiler is kept in
+Needs Caxton, `ziglang` (C and Zig) and, for AssemblyScript, Node with npm; its compiler is kept in
 `assemblyscript/node_modules`.
 """
 
@@ -13,12 +13,15 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+from caxton_server.authoring import node
+from caxton_server.authoring.toolchains import Build
+from caxton_server.authoring.zig import C_FLAGS, ZIG
 
 HERE = Path(__file__).resolve().parent
 SERVER = HERE.parents[1] / "server" / "caxton_server"
@@ -26,16 +29,8 @@ DEMO = SERVER / "demo"
 BENCH = SERVER / "bench" / "guests"
 ASSEMBLYSCRIPT = HERE / "assemblyscript"
 
-# Fits the profile `strict`: the MVP instruction set, nothing imported but `caxton`.
-C_FLAGS = (
-    *("-target", "wasm32-freestanding", "-mcpu=mvp", "-nostdlib", "-fno-builtin"),
-    *("-Wall", "-Wextra", "-Werror", f"-I{HERE / 'c'}"),
-    *("-Wl,--no-entry", "-Wl,--strip-all", "-Wl,-z,stack-size=16384"),
-)
-ASSEMBLYSCRIPT_FLAGS = (
-    *("--runtime", "minimal", "-O3", "--noAssert", "--use", "abort="),
-    *("--disable", "bulk-memory", "--disable", "sign-extension", "--disable", "nontrapping-f2i"),
-)
+# To what `caxton agent build` gives the compiler.
+C_MORE = ("-Werror", "-Wl,-z,stack-size=16384")
 
 Builder = Callable[[Path, Path, Path], None]
 
@@ -61,7 +56,18 @@ def _run(command: Sequence[str | Path], folder: Path) -> None:
 def _c(optimise: str) -> Builder:
     def build(source: Path, output: Path, folder: Path) -> None:
         _run(
-            [sys.executable, "-m", "ziglang", "cc", *C_FLAGS, optimise, source, "-o", output],
+            [
+                sys.executable,
+                "-m",
+                "ziglang",
+                "cc",
+                *C_FLAGS,
+                *C_MORE,
+                optimise,
+                source,
+                "-o",
+                output,
+            ],
             folder,
         )
 
@@ -69,8 +75,8 @@ def _c(optimise: str) -> Builder:
 
 
 def tool(name: str) -> str | None:
-    """Find a program of Node: beside this Python, or on the path."""
-    return shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
+    """Find a program of Node."""
+    return node.program(name)
 
 
 @contextlib.contextmanager
@@ -98,10 +104,16 @@ def compiler() -> Path:
 
 
 def _assemblyscript(source: Path, output: Path, folder: Path) -> None:
-    node = tool("node")
-    if node is None:
+    program = tool("node")
+    if program is None:
         raise SystemExit("node is needed to build AssemblyScript")
-    _run([node, compiler(), source.name, "-o", output, *ASSEMBLYSCRIPT_FLAGS], source.parent)
+    _run([program, compiler(), source.name, "-o", output, *node.FLAGS], source.parent)
+
+
+def _zig(source: Path, output: Path, folder: Path) -> None:
+    toolchain = ZIG.find(folder).unwrap()
+    ZIG.build(toolchain, Build(source.parent, source, folder / "agent.wasm", print)).unwrap()
+    (folder / "agent.wasm").replace(output)
 
 
 SMALL, FAST = _c("-Oz"), _c("-O2")
@@ -123,8 +135,9 @@ def build(name: str, output: Path) -> None:
 
 
 def compile_source(source: Path, output: Path) -> None:
-    """Build an agent from its source in C or AssemblyScript."""
-    _build(_assemblyscript if source.suffix == ".ts" else SMALL, source.resolve(), output.resolve())
+    """Build an agent from its source in C, Zig or AssemblyScript."""
+    builder = {".ts": _assemblyscript, ".zig": _zig}.get(source.suffix, SMALL)
+    _build(builder, source.resolve(), output.resolve())
 
 
 def _build(builder: Builder, source: Path, output: Path) -> None:

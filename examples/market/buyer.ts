@@ -5,13 +5,13 @@
 // cfp {"price"} of an auction        propose {"price"} when that is at most the limit, else silence
 // request of an auction              it has bought the lot: logged, and kept as `bought`
 // request {"buy", "of": ["ann"]}     agree; a contract net among those; then inform {"price"}, or failure with the reason
-import { log, recall, remember, text } from "../agents/assemblyscript/caxton";
-import * as net from "../agents/assemblyscript/contract_net";
-import { elements, integer, is, member } from "../agents/assemblyscript/json";
-import { Message } from "../agents/assemblyscript/messages";
-import * as promises from "../agents/assemblyscript/promises";
-import * as request from "../agents/assemblyscript/request";
-export { caxton_alloc } from "../agents/assemblyscript/caxton";
+import { log, recall, remember, text } from "caxton/host";
+import * as net from "caxton/contract_net";
+import { elements, integer, is, member } from "caxton/json";
+import { Message } from "caxton/messages";
+import * as promises from "caxton/promises";
+import * as request from "caxton/request";
+export { caxton_alloc } from "caxton/host";
 
 const ENGLISH = "fipa-auction-english";
 const ANSWERS_MS = 1000;

@@ -6,11 +6,11 @@
 // cancel               inform
 //
 // What it has counted, whom it informs and its timer are durable: after a restart it goes on where it was.
-import { log, recall, remember, setTimer, text } from "../agents/assemblyscript/caxton";
-import { integer, is } from "../agents/assemblyscript/json";
-import { Message } from "../agents/assemblyscript/messages";
-import * as subscribe from "../agents/assemblyscript/subscribe";
-export { caxton_alloc } from "../agents/assemblyscript/caxton";
+import { log, recall, remember, setTimer, text } from "caxton/host";
+import { integer, is } from "caxton/json";
+import { Message } from "caxton/messages";
+import * as subscribe from "caxton/subscribe";
+export { caxton_alloc } from "caxton/host";
 
 let every: i64 = 500;
 

@@ -18,11 +18,13 @@ from typing import Any, ClassVar, TypeAlias
 
 import structlog
 from caxton_core import registry
+from caxton_core.budgets import Budget
 from caxton_core.errors import InvalidSetting, Problem, StorageError
 from caxton_core.hookspecs import SandboxOptions, StorageOptions
 from caxton_core.ports import Sandbox, Storage
 from returns.result import Failure, Result, Success
 
+from caxton_server import machine
 from caxton_server.config import Config, is_loopback
 from caxton_server.listeners import CantListen, Listeners
 from caxton_server.rest.calls import Edge, Phase
@@ -58,6 +60,7 @@ class Server:
         self.config = config
         self.more_plugins = plugins
         self.registry: registry.Registry
+        self.budget = Budget(machine.node_memory(config.runtime.node_memory))
         self.folder: Folder | None = None
         self.storage: Storage
         self.sandboxes: dict[str, Sandbox] = {}
@@ -143,7 +146,7 @@ async def make_sandboxes(server: Server) -> Result[None, StartError]:
     """Make every sandbox there is."""
     cache = str(server.folder.modules) if server.folder is not None else ""
     for kind in server.registry.sandboxes():
-        made = kind.make(SandboxOptions(cache, _settings(server, kind.name)))
+        made = kind.make(SandboxOptions(cache, _settings(server, kind.name), server.budget))
         if isinstance(made, Failure):
             return Failure(made.failure())
         sandbox = server.sandboxes[kind.name] = made.unwrap()
@@ -159,6 +162,7 @@ async def make_node(server: Server) -> Result[None, StartError]:
         storage=server.storage,
         sandboxes=server.sandboxes,
         folder=server.folder,
+        budget=server.budget,
     )
     token = server.config.auth.token
     server.edge = Edge(server.node, token=None if token is None else token.reveal())

@@ -7,6 +7,7 @@ Rules:
 
 from __future__ import annotations
 
+import base64
 import uuid
 from collections.abc import Generator, Mapping
 from typing import Any
@@ -78,13 +79,16 @@ class Client(Transport):
     # Modules and agents
 
     def push_module(
-        self, data: bytes, *, profile: str | None = None
+        self, data: bytes, *, profile: str | None = None, signature: bytes | None = None
     ) -> Result[ModuleView, ClientError]:
-        """Push a module."""
-        query = {"profile": profile}
+        """Push a module, with its signature file."""
+        headers = {}
+        if signature is not None:
+            headers["Caxton-Signature"] = base64.b64encode(signature).decode()
         return self.call(
-            "POST", _api("modules"), ModuleView, query=query, body=data, media="application/wasm"
-        )
+            "POST", _api("modules"), ModuleView, query={"profile": profile}, body=data,
+            media="application/wasm", headers=headers,
+        )  # fmt: skip
 
     def modules(self, **query: str | int | None) -> Result[Page[ModuleView], ClientError]:
         """List modules."""
@@ -95,10 +99,14 @@ class Client(Transport):
         return self.call("DELETE", _api("modules", sha256), type(None))
 
     def deploy(
-        self, manifest: Mapping[str, Any], module: bytes | None = None
+        self,
+        manifest: Mapping[str, Any],
+        module: bytes | None = None,
+        *,
+        signature: bytes | None = None,
     ) -> Result[DeployedView, ClientError]:
         """Deploy a new agent from its manifest, and its module unless the manifest names a digest."""
-        body, media = _parts(manifest, module)
+        body, media = _parts(manifest, module, signature)
         return self.call("POST", _api("agents"), DeployedView, body=body, media=media)
 
     def agents(self, **query: str | int | None) -> Result[Page[AgentView], ClientError]:
@@ -133,6 +141,17 @@ class Client(Transport):
         """Follow an agent's log; ends when the server does."""
         query = {"follow": 1, "after": after}
         return self.stream(_api("agents", ref, "logs"), LogLine, query=query)
+
+    def update(
+        self,
+        manifest: Mapping[str, Any],
+        module: bytes | None = None,
+        *,
+        signature: bytes | None = None,
+    ) -> Result[DeploymentView, ClientError]:
+        """Move an agent to the version of a manifest; a new agent when there is none of that name."""
+        body, media = _parts(manifest, module, signature)
+        return self.call("POST", _api("deployments"), DeploymentView, body=body, media=media)
 
     def deployments(self, **query: str | int | None) -> Result[Page[DeploymentView], ClientError]:
         """List deployments."""
@@ -216,20 +235,21 @@ def _encode(value: Any) -> bytes:
     return msgspec.json.encode(value)
 
 
-def _parts(manifest: Mapping[str, Any], module: bytes | None) -> tuple[bytes, str]:
-    """Return a multipart body with a manifest and its module; plain JSON without one."""
-    if module is None:
+def _parts(
+    manifest: Mapping[str, Any], module: bytes | None, signature: bytes | None
+) -> tuple[bytes, str]:
+    """Return a multipart body with a manifest and what comes with it; plain JSON when nothing does."""
+    parts = [("manifest", JSON, _encode(manifest))]
+    if module is not None:
+        parts.append(("module", "application/wasm", module))
+    if signature is not None:
+        parts.append(("signature", "text/plain", signature))
+    if len(parts) == 1:
         return _encode({"manifest": manifest}), JSON
     boundary = uuid.uuid4().hex
     head = '--{}\r\nContent-Disposition: form-data; name="{}"\r\nContent-Type: {}\r\n\r\n'
     body = b"".join(
-        [
-            head.format(boundary, "manifest", JSON).encode(),
-            _encode(manifest),
-            b"\r\n",
-            head.format(boundary, "module", "application/wasm").encode(),
-            module,
-            f"\r\n--{boundary}--\r\n".encode(),
-        ]
+        head.format(boundary, name, media).encode() + content + b"\r\n"
+        for name, media, content in parts
     )
-    return body, f"multipart/form-data; boundary={boundary}"
+    return body + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"

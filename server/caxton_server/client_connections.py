@@ -55,13 +55,16 @@ class Transport:
         query: Mapping[str, str | int | None] | None = None,
         body: bytes | None = None,
         media: str = JSON,
+        headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> Result[T, ClientError]:
         """Make one request and decode its answer into the type that is wanted."""
-        headers = self._headers if body is None else {**self._headers, "Content-Type": media}
+        sent = {**self._headers, **(headers or {})}
+        if body is not None:
+            sent["Content-Type"] = media
         try:
             connection = self._connect(self.timeout if timeout is None else timeout)
-            connection.request(method, path + _query(query), body, headers)
+            connection.request(method, path + _query(query), body, sent)
             answer = connection.getresponse()
             status, data = answer.status, answer.read()
         except TimeoutError:

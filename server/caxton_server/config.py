@@ -19,9 +19,11 @@ import msgspec
 from caxton_core.errors import InvalidSetting
 from caxton_core.ports import Durability
 from caxton_core.resources import Limits
+from caxton_core.signatures import Policy, Trust
 from caxton_core.units import ByteSize, Duration
 from returns.result import Failure, Result, Success
 
+from caxton_server import signatures
 from caxton_server.config_sources import (
     DEFAULT,
     InvalidConfig,
@@ -103,14 +105,23 @@ class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True):
     default: Limits = Limits()
 
 
+class SignaturesConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Which modules may run: keys are written out or named by the path of their file."""
+
+    policy: Policy = "off"
+    trusted: tuple[str, ...] = ()
+    revoked: tuple[str, ...] = ()
+
+
 class RuntimeConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How the node runs agents: `quantum` messages in a turn, memory of all guests together."""
 
     workers: int = 1
     quantum: int = 32
     conversation_ttl: Duration = Duration(24 * 3_600_000)
-    node_memory: ByteSize | None = None
+    node_memory: ByteSize | Literal["auto"] | None = "auto"
     limits: LimitsConfig = LimitsConfig()
+    signatures: SignaturesConfig = SignaturesConfig()
 
 
 class TelemetryConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,6 +171,16 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     def origin(self, name: str) -> Origin:
         """Say where the value of a setting came from."""
         return self.origins.get(name, DEFAULT)
+
+    def trust(self) -> Result[Trust, InvalidSetting]:
+        """Read the keys that are trusted and revoked."""
+        given = self.runtime.signatures
+        found = signatures.trust_of(given.policy, given.trusted, given.revoked)
+        if isinstance(found, Success):
+            return found
+        key, why = found.failure()
+        name = f"runtime.signatures.{key}"
+        return Failure(InvalidSetting(str(self.origin(name)), name, str(why).rstrip(".")))
 
     def flat(self) -> dict[str, Any]:
         """Return every setting by its dotted name, secrets hidden."""
@@ -264,9 +285,10 @@ def _check(config: Config) -> list[InvalidSetting]:
             f"only 1 worker works for now, not {config.runtime.workers}; run one node for each core"
         )
         wrong.append(("runtime.workers", reason))
-    if config.runtime.node_memory is not None:
-        reason = "this build does not limit the memory of all agents together; leave it off"
-        wrong.append(("runtime.node_memory", reason))
     if config.server.grpc_port is not None:
         wrong.append(("server.grpc_port", "this build has no gRPC; leave it off"))
-    return [InvalidSetting(str(config.origin(name)), name, reason) for name, reason in wrong]
+    trust = config.trust()
+    return [
+        *(InvalidSetting(str(config.origin(name)), name, reason) for name, reason in wrong),
+        *([trust.failure()] if isinstance(trust, Failure) else []),
+    ]

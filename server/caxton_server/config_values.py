@@ -11,7 +11,7 @@ import hmac
 import types
 import typing
 from collections.abc import Iterable
-from typing import Annotated, Any, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 import msgspec
 import yaml
@@ -98,7 +98,7 @@ def assemble(
 def show(name: str, kind: Leaf, value: Any) -> Any:
     """Return a value as people would write it: JSON values, sizes and durations with units, no secrets."""
     required, _ = _unwrap(kind)
-    if value is not None and required in (ByteSize, Duration) and not name.endswith("_ms"):
+    if isinstance(value, int) and required in (ByteSize, Duration) and not name.endswith("_ms"):
         return required.format(value)
     return msgspec.to_builtins(value, enc_hook=str)
 
@@ -125,8 +125,12 @@ def _collect(name: str, kind: Leaf, found: dict[str, Leaf]) -> None:
 def _read(setting: Setting, kind: Leaf) -> Result[Any, str]:
     value = setting.value
     required, optional = _unwrap(kind)
+    if value == "auto" and Literal["auto"] in typing.get_args(kind):
+        return Success(value)
     if optional and required is not Secret and setting.text and value.lower() in _NOTHING:
         return Success(None)
+    if value is False and "off" in typing.get_args(required):  # YAML reads a bare off as false
+        return Success("off")
     if optional and (value is None or value is False):
         return Success(None)
     if required is Secret:

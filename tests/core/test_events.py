@@ -16,7 +16,7 @@ def test_names_are_nouns_and_facts() -> None:
     """Every event has a name of its own, in the form noun.fact."""
     assert len(set(events.NAMES)) == len(get_args(Event))
     assert all(
-        re.fullmatch(r"(agent|conversation|deployment|message)\.[a-z_]+", name)
+        re.fullmatch(r"(agent|conversation|deployment|message|module|node)\.[a-z_]+", name)
         for name in events.NAMES
     )
     assert "message.dead_lettered" in events.NAMES

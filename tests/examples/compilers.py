@@ -16,9 +16,11 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from caxton_server import authoring
 
 ROOT = Path(__file__).parents[2]
 AGENTS = ROOT / "examples" / "agents"
+SDK = ROOT / "sdk" / "caxton_sdk"
 
 
 def _load() -> ModuleType:
@@ -37,10 +39,14 @@ BUILD = _load()
 
 def missing(language: str) -> str | None:
     """Say what is not there to compile a language with."""
-    if language == "c":
-        return None if importlib.util.find_spec("ziglang") else "C needs the package ziglang"
-    there = BUILD.tool("npm") and BUILD.tool("node")
-    return None if there else "AssemblyScript needs node and npm"
+    if language in ("c", "zig"):
+        there = importlib.util.find_spec("ziglang")
+        return None if there else f"{language} needs the package ziglang"
+    if language == "py":
+        there = importlib.util.find_spec("componentize_py")
+        return None if there else "Python needs the package componentize-py"
+    programs = BUILD.tool("npm") and BUILD.tool("node")
+    return None if programs else "AssemblyScript and JavaScript need node and npm"
 
 
 def need(source: Path) -> None:
@@ -55,12 +61,13 @@ def need(source: Path) -> None:
 
 def _digest(source: Path) -> str:
     """Name what is compiled from a source: by it, what it may include, and how it is done."""
-    parts = [AGENTS / "build.py", source]
-    if source.suffix == ".c":
-        parts += sorted((AGENTS / "c").glob("*.h"))
+    parts = [AGENTS / "build.py", source, *sorted(Path(authoring.__file__).parent.glob("*.py"))]
+    if source.suffix in (".c", ".zig"):
+        parts += sorted([*(SDK / "c").glob("*.h"), *(SDK / "zig").glob("*.zig")])
         made = hashlib.sha256(importlib.metadata.version("ziglang").encode())
     else:
-        parts += sorted((AGENTS / "assemblyscript").glob("*.*s*"))
+        parts += sorted((SDK / "assemblyscript").rglob("*.ts"))
+        parts.append(AGENTS / "assemblyscript" / "package-lock.json")
         made = hashlib.sha256()
     for part in parts:
         made.update(part.read_bytes() if part.is_file() else b"")

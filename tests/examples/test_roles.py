@@ -13,13 +13,17 @@ from tests.examples.nodes import Platform
 from tests.server.runtime.nodes import control
 
 ROLES = Path(__file__).parent / "roles"
-LANGUAGES = ["c", "ts"]
+# Zig on either side is the same on every Python.
+PAIRS = [
+    *[(mine, theirs) for mine in ("c", "ts") for theirs in ("c", "ts")],
+    *[
+        pytest.param(*pair, marks=pytest.mark.once)
+        for pair in (("zig", "zig"), ("zig", "c"), ("ts", "zig"))
+    ],
+]
 Pair: TypeAlias = Callable[..., Any]
 
-pytestmark = [
-    pytest.mark.parametrize("theirs", LANGUAGES),
-    pytest.mark.parametrize("mine", LANGUAGES),
-]
+pytestmark = pytest.mark.parametrize(("mine", "theirs"), PAIRS)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from caxton_plugins.sandboxes.wasm.nesting import Malformed, Reader
+from caxton_plugins.sandboxes.compilation.nesting import Malformed, Reader
 
 
 class Instruction(NamedTuple):

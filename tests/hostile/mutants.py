@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
-from caxton_plugins.sandboxes.wasm.nesting import Malformed, Reader
+from caxton_plugins.sandboxes.compilation.nesting import Malformed, Reader
 from wasmtime import wat2wasm
 
 from tests.e2e import wat

@@ -155,7 +155,7 @@ def test_an_unknown_key_names_the_nearest_and_its_place(tmp_path: Path) -> None:
         ("runtime: {limits: {default: {cpu_ms: 0}}}", "1:38: runtime.limits.default.cpu_ms: expected a number of at least 1, got 0"),
         ("runtime: {workers: 4}", "1:20: runtime.workers: only 1 worker works for now, not 4; run one node for each core"),
         ("server: {grpc_port: 50051}", "1:21: server.grpc_port: this build has no gRPC; leave it off"),
-        ("runtime: {node_memory: 4GiB}", "1:24: runtime.node_memory: this build does not limit the memory of all agents together; leave it off"),
+        ("runtime: {node_memory: most}", "1:24: runtime.node_memory: write a number and one of B KiB MiB GiB KB MB GB"),
         ("cluster: {plugin: nats}", "1:19: cluster.plugin: expected one of local"),
         ("server: {port: [}", "1:17: configuration: is no YAML: expected the node content, but found '}'"),
         ("a: !!python/object:os.system x", "1:1: a: unknown setting"),
@@ -305,3 +305,39 @@ def test_what_is_shown_can_be_read_back(tmp_path: Path) -> None:
     again = load(write(tmp_path, yaml.safe_dump(shown)), {}, {}).unwrap()
     assert again.runtime == config.runtime
     assert again.shown() == config.shown()
+
+
+KEY = "RWSvsXEk/VNJlekx3IBXOKhu26eCXPbNjeEmJQBlGNutzNfYfQZbnAmf"
+
+
+def test_keys_are_read_with_the_configuration(tmp_path: Path) -> None:
+    """A bare off is a policy, lists come from both sources, and a key that is none is a mistake with its place."""
+    off = write(tmp_path, "runtime: {signatures: {policy: off}}")
+    assert load(off, {}, {}).unwrap().trust().unwrap().policy == "off"
+    environ = {
+        "CAXTON_RUNTIME__SIGNATURES__POLICY": "require",
+        "CAXTON_RUNTIME__SIGNATURES__TRUSTED": KEY,
+        "CAXTON_RUNTIME__SIGNATURES__REVOKED": f"7A0A89DD7EDCE689,{KEY}",
+    }
+    trust = load(None, environ, {}).unwrap().trust().unwrap()
+    assert [str(key) for key in trust.trusted] == [KEY]
+    assert trust.revoked == {"7A0A89DD7EDCE689", "954953FD2471B1AF"}
+    wrong = write(tmp_path, f"runtime:\n  signatures:\n    trusted: [{KEY[:-4]}]\n")
+    (said,) = mistakes(wrong, {})
+    assert "3:14: runtime.signatures.trusted" in said
+    assert "is no public key" in said
+
+
+def test_the_nodes_memory_is_a_size_or_a_word(tmp_path: Path) -> None:
+    """Both sources say auto, off, 0 and sizes, and what is shown can be written again."""
+    for written, meant, shown in (
+        ("auto", "auto", "auto"),
+        ("off", None, None),
+        ("0", 0, "0B"),
+        ("4GiB", 4 << 30, "4GiB"),
+    ):
+        path = write(tmp_path, f"runtime: {{node_memory: {written}}}")
+        environ = {"CAXTON_RUNTIME__NODE_MEMORY": written}
+        for config in (load(path, {}, {}).unwrap(), load(None, environ, {}).unwrap()):
+            assert config.runtime.node_memory == meant
+            assert config.flat()["runtime.node_memory"] == shown

@@ -17,9 +17,11 @@ from caxton_core.errors.agents import (
     ExecutionFailed,
     InvalidManifest,
     InvalidModule,
+    InvalidSignature,
     InvalidTransition,
     RolledBack,
     StartFailed,
+    UntrustedModule,
     ValidationFailed,
 )
 from caxton_core.errors.messages import (
@@ -82,6 +84,7 @@ __all__ = [
     "InvalidMessage",
     "InvalidModule",
     "InvalidSetting",
+    "InvalidSignature",
     "InvalidTransition",
     "InvalidValue",
     "LimitExceeded",
@@ -109,6 +112,7 @@ __all__ = [
     "Timeout",
     "UnknownProtocol",
     "Unreadable",
+    "UntrustedModule",
     "ValidationFailed",
 ]
 
@@ -126,7 +130,7 @@ RoutingError: TypeAlias = (
 )  # fmt: skip
 DeploymentError: TypeAlias = (
     ValidationFailed | RolledBack | InvalidManifest | InvalidModule | StartFailed | InvalidTransition
-    | LimitExceeded
+    | LimitExceeded | InvalidSignature | UntrustedModule
 )  # fmt: skip
 SecurityError: TypeAlias = NotAuthorized | Forbidden | RateLimited
 PluginError: TypeAlias = DuplicatePlugin | IncompatiblePlugin | BrokenPlugin

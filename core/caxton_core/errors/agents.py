@@ -23,6 +23,24 @@ class InvalidModule(Problem, frozen=True):
     SENTENCE = "Invalid module: {detail}."
 
 
+class InvalidSignature(Problem, frozen=True):
+    """A text that is no signature in minisign's form."""
+
+    detail: str
+    code = "invalid_signature"
+    SENTENCE = "Invalid signature: {detail}."
+
+
+class UntrustedModule(Problem, frozen=True):
+    """A module the node may not run: `reason` is unsigned, unknown-key, revoked-key or wrong-signature."""
+
+    module: str
+    reason: str
+    detail: str
+    code = "untrusted_module"
+    SENTENCE = "Module {module} is not trusted ({reason}): {detail}."
+
+
 class AgentNotFound(Problem, frozen=True):
     """No agent has this name, address or handle."""
 

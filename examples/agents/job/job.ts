@@ -8,9 +8,9 @@
 //
 // Durable state: "schedule" (what is booked) and "call" (the contract net under way). Nothing else survives a message,
 // so a node that is killed at any moment goes on where it was.
-import { log, recall, remember, respond, send, text } from "../assemblyscript/caxton";
-import { elements, integer, member } from "../assemblyscript/json";
-export { caxton_alloc } from "../assemblyscript/caxton";
+import { log, recall, remember, respond, send, text } from "caxton/host";
+import { elements, integer, member } from "caxton/json";
+export { caxton_alloc } from "caxton/host";
 
 const DISPATCHER = "dispatcher";
 const MAX_CALLS = 5;

@@ -18,6 +18,7 @@ EXAMPLES = """\b
 Examples:
   caxton demo                              agents bid for work on a real scheduling problem
   caxton serve --data caxton-data          run a node
+  caxton agent new pricer --lang c         write an agent; build and test it
   caxton agent deploy pricer.yaml          deploy an agent
   caxton request pricer '{"sku": "A1"}'    ask it and wait for its reply
 """
@@ -30,12 +31,13 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Run a node": {
         "serve": ("serve:serve", "Run a node until it is told to stop."),
         "health": ("health:health", "Ask a node how it is."),
+        "doctor": ("doctor:doctor", "Examine this machine and this installation."),
         "config": ("configs:config", "Check and show the configuration."),
         "plugin": ("plugins:plugin", "Show the plugins."),
     },
     "Work with agents": {
-        "agent": ("agents:agent", "Deploy, watch and control agents."),
-        "module": ("modules:module", "Check, push and list WebAssembly modules."),
+        "agent": ("agents:agent", "Write, deploy, watch and control agents."),
+        "module": ("modules:module", "Check, sign, push and list WebAssembly modules."),
         "send": ("messages:send", "Send one message."),
         "request": ("messages:request", "Send one message and wait for the reply."),
         "conversation": ("conversations:conversation", "Start, watch and cancel conversations."),

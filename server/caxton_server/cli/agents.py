@@ -18,8 +18,11 @@ from caxton_server.cli.connections import (
     plain,
     read_bytes,
 )
+from caxton_server.cli.development import dev
 from caxton_server.cli.exits import Exit, Stopped
 from caxton_server.cli.printing import clean, data, pairs, short, table, talk
+from caxton_server.cli.projects import build, new, test
+from caxton_server.cli.signatures import read_signature, signature_option
 
 if TYPE_CHECKING:
     from caxton_server.client import Client
@@ -27,7 +30,11 @@ if TYPE_CHECKING:
 
 @click.group()
 def agent() -> None:
-    """Deploy, watch and control agents."""
+    """Write, deploy, watch and control agents."""
+
+
+for _command in (new, build, test, dev):
+    agent.add_command(_command)
 
 
 @agent.command()
@@ -36,9 +43,18 @@ def agent() -> None:
     "--module", type=click.Path(path_type=Path), help="The module, if not the manifest's."
 )
 @click.option("--name", help="Name of the agent, if not the manifest's.")
+@signature_option
 @connected
 @json_option
-def deploy(node: Client, /, file: Path, module: Path | None, name: str | None, json_: bool) -> None:
+def deploy(
+    node: Client,
+    /,
+    file: Path,
+    module: Path | None,
+    name: str | None,
+    signature: Path | None,
+    json_: bool,
+) -> None:
     """Deploy the agent that the manifest FILE describes; FILE may also be a .wasm with --name.
 
     The module's path counts from the manifest's folder. The agent is running when the command ends.
@@ -50,7 +66,7 @@ def deploy(node: Client, /, file: Path, module: Path | None, name: str | None, j
     """
     manifest, path = read_manifest(file, module, name)
     wasm = None if path is None else read_bytes(path)
-    deployed = answer(node.deploy(manifest, wasm))
+    deployed = answer(node.deploy(manifest, wasm, signature=read_signature(signature, path)))
     if json_:
         data(deployed)
     else:

@@ -59,7 +59,7 @@ def demo(ctx: click.Context, file: str, data: Path | None, keep: bool, as_json: 
     instance = read_instance(file)
     with (
         _folder(data) as folder,
-        _node(folder) as url,
+        own_node(folder) as url,
         contextlib.closing(Client(url)) as client,
     ):
         click.echo(f"A node runs at {url}, its data is in {folder}.", err=True)
@@ -117,7 +117,7 @@ def _folder(data: Path | None) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _node(folder: Path) -> Iterator[str]:
+def own_node(folder: Path) -> Iterator[str]:
     """Run a node on a folder and give its address."""
     from caxton_server.demo.hosts import NotStarted, hosted
 

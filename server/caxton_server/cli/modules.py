@@ -1,4 +1,4 @@
-"""`caxton module`: check modules here, push them to a node, list what it holds."""
+"""`caxton module`: check modules here, push them to a node, list what it holds; `signatures.py` signs them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from caxton_core.resources import profiles_of
 
 from caxton_server.cli.connections import (
     answer,
@@ -19,6 +20,7 @@ from caxton_server.cli.connections import (
 from caxton_server.cli.exits import Exit, Stopped
 from caxton_server.cli.plugins import installed
 from caxton_server.cli.printing import Columns, data, pairs, short, table, talk
+from caxton_server.cli.signatures import keygen, read_signature, sign, signature_option, verify
 
 if TYPE_CHECKING:
     from caxton_core.ports import ModuleInfo
@@ -26,12 +28,14 @@ if TYPE_CHECKING:
 
     from caxton_server.client import Client
 
-_TRIED = ("strict", "standard")
-
 
 @click.group()
 def module() -> None:
-    """Check, push and list WebAssembly modules."""
+    """Check, sign, push and list WebAssembly modules."""
+
+
+for _command in (keygen, sign, verify):
+    module.add_command(_command)
 
 
 @module.command("list")
@@ -55,6 +59,7 @@ def list_modules(node: Client, /, limit: int, cursor: str | None, json_: bool) -
         "size": "size",
         "profile": "profile",
         "imports": "imports",
+        "signed by": "signed_by",
     }
     table(plain(found.items), columns)
     if found.next_cursor:
@@ -63,17 +68,21 @@ def list_modules(node: Client, /, limit: int, cursor: str | None, json_: bool) -
 
 @module.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--profile", help="What to check it against: strict or standard.")
+@click.option("--profile", help="What to check it against: strict, standard or component.")
+@signature_option
 @connected
 @json_option
-def push(node: Client, /, file: Path, profile: str | None, json_: bool) -> None:
-    """Give a node a module; manifests may then name its digest.
+def push(
+    node: Client, /, file: Path, profile: str | None, signature: Path | None, json_: bool
+) -> None:
+    """Give a node a module, with its signature; manifests may then name its digest.
 
     \b
     Example:
       caxton module push pricer.wasm
     """
-    view = answer(node.push_module(read_bytes(file), profile=profile))
+    signed = read_signature(signature, file)
+    view = answer(node.push_module(read_bytes(file), profile=profile, signature=signed))
     if json_:
         data(view)
     else:
@@ -82,10 +91,15 @@ def push(node: Client, /, file: Path, profile: str | None, json_: bool) -> None:
 
 @module.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--profile", help="Check against this profile only; default strict, then standard.")
+@click.option(
+    "--profile",
+    help="Check against this profile only; default strict, then standard, or component.",
+)
 @json_option
 def check(file: Path, profile: str | None, json_: bool) -> None:
     """Tell whether a module could be deployed, in which profile, and why not; needs no node.
+
+    A component is told from a core module by its first bytes. `memory` is what limits.memory must at least be.
 
     \b
     Example:
@@ -93,7 +107,7 @@ def check(file: Path, profile: str | None, json_: bool) -> None:
     """
     content = read_bytes(file)
     registry = installed()
-    info, refused = _try(registry, content, [profile] if profile else list(_TRIED))
+    info, refused = _try(registry, content, [profile] if profile else list(profiles_of(content)))
     if json_:
         found = {"profile": None} if info is None else plain(info)
         data({"file": str(file), **found, "refused": refused})

@@ -40,7 +40,7 @@ async def create(call: Call[NoQuery]) -> Reply:
     manifest = uploads.manifest_of(found, call.node.config)
     if isinstance(manifest, Failure):
         return manifest
-    deployed = await call.node.deploy(manifest.unwrap(), found.module)
+    deployed = await call.node.deploy(manifest.unwrap(), found.module, signature=found.signature)
     return deployed.map(
         lambda view: Answer(
             view,

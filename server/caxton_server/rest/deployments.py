@@ -31,7 +31,9 @@ async def create(call: Call[NoQuery]) -> Reply:
         wrong = FieldError("/agent", f"the manifest is that of {wanted.name}")
         return Failure(InvalidRequest("The body is not valid.", (wrong,)))
     strategy = _strategy(found.strategy)
-    deployed = await call.node.update(wanted, found.module, strategy=strategy)
+    deployed = await call.node.update(
+        wanted, found.module, signature=found.signature, strategy=strategy
+    )
     return deployed.map(
         lambda view: Answer(
             view.deployment,

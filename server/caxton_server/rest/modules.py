@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from typing import Any
 
 import msgspec
-from caxton_core.errors import InvalidValue
+from caxton_core.errors import InvalidSignature, InvalidValue
 from caxton_core.ids import ModuleDigest
+from caxton_core.signatures import Signature
 from returns.result import Failure, Result, Success
 
 from caxton_server.rest.calls import BASE, MODULE_LIMIT, Answer, Body, Call, NoQuery, Reply
 from caxton_server.rest.queries import PageQuery, Text, open_cursor, seal_page
 
 LIST = "modules"
+HEADER = "Caxton-Signature"
 BODY = Body(media={"application/wasm": bytes}, limit=MODULE_LIMIT)
 
 
@@ -24,7 +28,12 @@ class PushQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 async def create(call: Call[PushQuery]) -> Reply:
     """Check and compile a module and keep it."""
-    pushed = await call.node.push_module(call.body, call.query.profile)
+    signature = _signature(call)
+    if isinstance(signature, Failure):
+        return signature
+    pushed = await call.node.push_module(
+        call.body, call.query.profile, signature=signature.unwrap()
+    )
     return pushed.map(
         lambda view: Answer(view, status=201, headers={"Location": f"{BASE}/modules/{view.sha256}"})
     )
@@ -53,6 +62,17 @@ async def remove(call: Call[NoQuery]) -> Reply:
     if isinstance(digest, Failure):
         return digest
     return (await call.node.remove_module(digest.unwrap())).map(lambda _: Answer(status=204))
+
+
+def _signature(call: Call[Any]) -> Result[Signature | None, InvalidSignature]:
+    """Read the signature file that the header carries in Base64, since its lines would not fit in one."""
+    given = call.request.headers.get(HEADER)
+    if given is None:
+        return Success(None)
+    try:
+        return Signature.parse(base64.b64decode(given, validate=True))
+    except (binascii.Error, ValueError):
+        return Failure(InvalidSignature(f"the header {HEADER} is no Base64"))
 
 
 def _digest(call: Call[Any]) -> Result[ModuleDigest, InvalidValue]:

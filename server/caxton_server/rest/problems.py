@@ -49,6 +49,8 @@ CODES: Final[Mapping[str, Code]] = {
     "invalid_manifest": Code(422, "Invalid manifest"),
     "validation_failed": Code(422, "Version refused"),
     "invalid_module": Code(422, "Invalid module"),
+    "invalid_signature": Code(422, "Invalid signature"),
+    "untrusted_module": Code(422, "Untrusted module"),
     "start_failed": Code(422, "The agent did not start"),
     "execution_failed": Code(422, "The agent failed"),
     "limit_exceeded": Code(422, "Limit exceeded"),

@@ -54,7 +54,7 @@ PROBES = (
 )  # fmt: skip
 
 MODULES = (
-    Route("POST", "/modules", modules.create, "Push a module.", modules.PushQuery, modules.BODY, {201: ModuleView}),
+    Route("POST", "/modules", modules.create, "Push a module; the header Caxton-Signature may bring its signature file, in Base64.", modules.PushQuery, modules.BODY, {201: ModuleView}),
     Route("GET", "/modules", modules.index, "List modules.", PageQuery, answers={200: Page[ModuleView]}),
     Route("GET", "/modules/{ref}", modules.show, "Show a module.", answers={200: ModuleView}),
     Route("DELETE", "/modules/{ref}", modules.remove, "Forget a module.", answers={204: None}),

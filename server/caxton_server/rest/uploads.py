@@ -13,9 +13,10 @@ from typing import Any, TypeAlias
 
 import msgspec
 import yaml
-from caxton_core.errors import FieldError, InvalidManifest, PayloadTooLarge
+from caxton_core.errors import FieldError, InvalidManifest, InvalidSignature, PayloadTooLarge
 from caxton_core.nesting import MAX_NESTING
 from caxton_core.resources import Manifest
+from caxton_core.signatures import Signature
 from returns.result import Failure, Result, Success
 
 from caxton_server.config import Config
@@ -27,7 +28,7 @@ MANIFEST_LIMIT = 256 * KIB
 _MOST_VALUES = 10_000
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _YAML = ("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml")
-_PARTS = ("manifest", "module", "agent", "strategy")
+_PARTS = ("manifest", "module", "signature", "agent", "strategy")
 
 
 class UploadBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -35,6 +36,7 @@ class UploadBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     manifest: dict[str, Any] | str
     module_base64: str | None = None
+    signature: str | None = None
     agent: str | None = None
     strategy: Any = None
 
@@ -46,6 +48,7 @@ class Upload(msgspec.Struct, frozen=True):
     module: bytes | None = None
     agent: str | None = None
     strategy: Any = None
+    signature: Signature | None = None
 
 
 BODY = Body(
@@ -57,7 +60,7 @@ BODY = Body(
     limit=MODULE_LIMIT,
 )
 
-UploadError: TypeAlias = InvalidRequest | PayloadTooLarge
+UploadError: TypeAlias = InvalidRequest | InvalidSignature | PayloadTooLarge
 
 
 def manifest_of(upload: Upload, config: Config) -> Result[Manifest, InvalidManifest]:
@@ -106,7 +109,18 @@ def _unpack(body: UploadBody) -> Result[Upload, UploadError]:
         if isinstance(body.manifest, str)
         else Success(body.manifest)
     )
-    return manifest.map(lambda found: Upload(found, module, body.agent, body.strategy))
+    return manifest.bind(
+        lambda found: _signed(Upload(found, module, body.agent, body.strategy), body.signature)
+    )
+
+
+def _signed(upload: Upload, text: str | bytes | None) -> Result[Upload, UploadError]:
+    """Add the signature that came with an upload, if one did."""
+    if text is None:
+        return Success(upload)
+    return Signature.parse(text).map(
+        lambda signature: msgspec.structs.replace(upload, signature=signature)
+    )
 
 
 def _multipart(call: Call[Any]) -> Result[Upload, UploadError]:
@@ -128,8 +142,9 @@ def _from_parts(parts: dict[str, multiparts.Part]) -> Result[Upload, UploadError
         parts[name].data.decode("utf-8", "replace").strip() if name in parts else None
         for name in ("agent", "strategy")
     )
-    return _manifest(parts["manifest"].data).map(
-        lambda found: Upload(found, module, agent, strategy)
+    signature = parts["signature"].data if "signature" in parts else None
+    return _manifest(parts["manifest"].data).bind(
+        lambda found: _signed(Upload(found, module, agent, strategy), signature)
     )
 
 

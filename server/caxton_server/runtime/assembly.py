@@ -17,6 +17,7 @@ from caxton_core.directory import PlatformService
 from caxton_core.errors import (
     Problem,
     StorageFault,
+    UntrustedModule,
 )  # fmt: skip
 from caxton_core.ports import Fault
 from returns.result import Failure, Result, Success
@@ -44,11 +45,14 @@ from caxton_server.runtime.recovery import Recovery
 from caxton_server.runtime.router import Router
 from caxton_server.runtime.scheduler import Scheduler
 from caxton_server.runtime.shortcut import Shortcut
+from caxton_server.runtime.signatures import Signatures
 from caxton_server.runtime.timers import Timers
 
 if TYPE_CHECKING:
+    from caxton_core.budgets import Budget
     from caxton_core.ports import Clock, Entropy, Sandbox, Storage
     from caxton_core.registry import Registry
+    from caxton_core.signatures import Trust
 
     from caxton_server.config import Config
     from caxton_server.runtime.folders import Folder
@@ -84,7 +88,9 @@ class Runtime:
         folder: Folder | None = None,
         clock: Clock | None = None,
         entropy: Entropy = os.urandom,
+        budget: Budget | None = None,
     ) -> None:
+        self.budget = budget
         self.config, self.registry, self.storage, self.folder = config, registry, storage, folder
         self.platform = config.server.platform
         self.clock: Clock = clock or SystemClock()
@@ -98,18 +104,21 @@ class Runtime:
 
     async def start(self) -> Result[None, NodeError]:
         """Open the storage, recover what the journal holds, start the agents, and begin to work."""
+        trust = self.config.trust()
+        if isinstance(trust, Failure):
+            return Failure(trust.failure())
         journal = Journal(self.storage, clock=self.clock, codec=CODEC)
         opened = await asyncio.to_thread(journal.open)
         if isinstance(opened, Failure):
             return Failure(opened.failure())
-        started = await self._recover(journal)
+        started = await self._recover(journal, trust.unwrap())
         if isinstance(started, Failure):
             await journal.close()
         return started
 
-    async def _recover(self, journal: Journal) -> Result[None, NodeError]:
+    async def _recover(self, journal: Journal, trust: Trust) -> Result[None, NodeError]:
         """Rebuild the node from its journal and begin to work."""
-        self._assemble(journal)
+        self._assemble(journal, trust)
         interrupted = 0
         if self.folder is not None:
             attempts = Attempts.open(self.folder.mark)
@@ -139,11 +148,15 @@ class Runtime:
         self.running = True
         return Success(None)
 
-    def _assemble(self, journal: Journal) -> None:
+    def _assemble(self, journal: Journal, trust: Trust) -> None:
         """Put the parts of the runtime together."""
         runtime = self.config.runtime
         self.kernel = kernel = Kernel(
-            clock=self.clock, entropy=self._entropy, platform=self.platform, journal=journal
+            clock=self.clock,
+            entropy=self._entropy,
+            platform=self.platform,
+            journal=journal,
+            budget=self.budget,
         )
         self.timers = timers = Timers()
         protocols = {
@@ -177,9 +190,10 @@ class Runtime:
             self.sandboxes,
         )
         profiles = {
-            profile: kind.name for kind in self.registry.sandboxes() for profile in kind.profiles
+            profile: kind for kind in self.registry.sandboxes() for profile in kind.profiles
         }
-        self.modules_ = Modules(kernel, self.storage, self.sandboxes, profiles)
+        signatures = Signatures(kernel, trust, lambda event: self.conversations_.publish(event))
+        self.modules_ = Modules(kernel, self.storage, self.sandboxes, profiles, signatures)
         strategies = {strategy.name: strategy for strategy in self.registry.strategies()}
         self.deployments_ = Deployments(kernel, self.agents_, self.modules_, strategies)
         self.histories = Histories(kernel)
@@ -195,9 +209,13 @@ class Runtime:
 
     async def _start_again(self, cell: Cell) -> None:
         """Start an agent that ran before; one whose module is gone or broken is failed."""
-        loaded = await self.modules_.load(cell.module_digest, cell.manifest.profile)
+        loaded = await self.modules_.load(
+            cell.module_digest, cell.manifest.profile, agent=cell.address
+        )
         if isinstance(loaded, Failure):
-            self.agents_.give_up(cell, Fault("invalid-module", str(loaded.failure())))
+            error = loaded.failure()
+            reason = "untrusted-module" if isinstance(error, UntrustedModule) else "invalid-module"
+            self.agents_.give_up(cell, Fault(reason, str(error)))
             return
         self.agents_.revive(cell)
 

@@ -39,7 +39,7 @@ class Cell:
         "name",
         "next_timer",
         "open", "parked", "queued", "rate", "rate_until", "rate_used", "reached", "restarts", "revision", "sandbox", "send_all", "started", "state",
-        "state_quota", "step", "stopping", "timers", "versions",
+        "state_quota", "step", "stopping", "timers", "traps", "versions",
     )  # fmt: skip
 
     step: Step
@@ -63,7 +63,7 @@ class Cell:
         self.data: dict[bytes, bytes] = {}
         self.timers: dict[int, TimerSet] = {}
         self.alarms: dict[int, int] = {}
-        self.data_size = self.log_bytes_dropped = self.faults = self.fuel = 0
+        self.data_size = self.log_bytes_dropped = self.faults = self.traps = self.fuel = 0
         self.messages_in = self.messages_out = self.restarts = self.revision = 0
         self.reached: dict[str, Reached] = {}
         # What was sent and logged in the second that ends then

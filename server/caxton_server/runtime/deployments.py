@@ -35,6 +35,7 @@ from caxton_core.errors import (
     NotFound,
     StartFailed,
     StorageError,
+    UntrustedModule,
 )  # fmt: skip
 from caxton_core.events import AgentDeployed, DeploymentChanged, DeploymentStarted
 from caxton_core.ids import DeploymentId, ModuleDigest
@@ -44,10 +45,13 @@ from caxton_core.resources import Manifest, nearest
 from caxton_core.views import DeploymentView, Page
 from returns.result import Failure, Result, Success
 
-from caxton_server.runtime import handovers
+from caxton_server.runtime import budgets, handovers
 from caxton_server.runtime.cells import Cell
 
 if TYPE_CHECKING:
+    from caxton_core.hookspecs import SandboxKind
+    from caxton_core.signatures import Signature
+
     from caxton_server.runtime.agents import Agents
     from caxton_server.runtime.kernel import Kernel
     from caxton_server.runtime.modules import Modules
@@ -65,6 +69,7 @@ DeployError: TypeAlias = (
     | NotFound
     | StartFailed
     | StorageError
+    | UntrustedModule
 )
 
 
@@ -106,6 +111,7 @@ class Deployments:
         manifest: Manifest,
         module: bytes | None,
         *,
+        signature: Signature | None = None,
         strategy: str = "direct",
         cell: Cell | None = None,
     ) -> Result[tuple[Cell, DeploymentView], DeployError]:
@@ -119,19 +125,23 @@ class Deployments:
             return Failure(Conflict(f"another deployment of {manifest.name} is under way"))
         self.agents.reserved.add(manifest.name)
         try:
-            sandbox = self.modules.sandbox_of(manifest.profile)
-            if sandbox is None:
-                profiles = sorted(self.modules.profiles)
-                wrong = FieldError(
-                    "/profile",
-                    f"no sandbox runs {manifest.profile!r}; there are {', '.join(profiles)}",
-                    nearest(manifest.profile, profiles),
-                )
-                return Failure(InvalidManifest((wrong,)))
-            digest = await self._module(manifest, module)
+            kind = self.modules.profiles.get(manifest.profile)
+            if kind is None:
+                return Failure(InvalidManifest((self._no_profile(manifest),)))
+            if manifest.codec not in kind.codecs:
+                return Failure(InvalidManifest((_no_codec(manifest, kind),)))
+            digest = await self._module(manifest, module, signature)
             if isinstance(digest, Failure):
                 return Failure(digest.failure())
-            rollout = self._begin(manifest, digest.unwrap(), sandbox, strategy, cell)
+            refused = budgets.refuse(
+                kernel,
+                self.agents.conversations.publish,
+                f"{manifest.name}@{kernel.platform}",
+                self.modules.ready[digest.unwrap(), manifest.profile],
+            )
+            if refused is not None:
+                return Failure(refused)
+            rollout = self._begin(manifest, digest.unwrap(), kind.name, strategy, cell)
             await self._observe(rollout, Validated())
         finally:
             self.agents.reserved.discard(manifest.name)
@@ -142,19 +152,30 @@ class Deployments:
         assert rollout.cell is not None
         return Success((rollout.cell, view))
 
+    def _no_profile(self, manifest: Manifest) -> FieldError:
+        profiles = sorted(self.modules.profiles)
+        return FieldError(
+            "/profile",
+            f"no sandbox runs {manifest.profile!r}; there are {', '.join(profiles)}",
+            nearest(manifest.profile, profiles),
+        )
+
     async def _module(
-        self, manifest: Manifest, module: bytes | None
+        self, manifest: Manifest, module: bytes | None, signature: Signature | None
     ) -> Result[ModuleDigest, DeployError]:
         """Check the module that came with the manifest, or find the one it names."""
+        agent = f"{manifest.name}@{self.kernel.platform}"
         if module is not None:
-            pushed = await self.modules.push(module, manifest.profile)
+            pushed = await self.modules.push(
+                module, manifest.profile, signature=signature, agent=agent
+            )
             return pushed.map(lambda view: ModuleDigest(view.sha256))
         digest = manifest.digest
         if digest is None:
             return Failure(
                 InvalidModule("no module was given, and the manifest names none by sha256:")
             )
-        loaded = await self.modules.load(digest, manifest.profile)
+        loaded = await self.modules.load(digest, manifest.profile, signature=signature, agent=agent)
         return loaded.map(lambda _: digest)
 
     def _begin(
@@ -312,3 +333,10 @@ class Deployments:
         if row is None:
             return Failure(NotFound("deployment", deployment_id))
         return Success(msgspec.json.decode(row.body, type=DeploymentView))
+
+
+def _no_codec(manifest: Manifest, kind: SandboxKind) -> FieldError:
+    return FieldError(
+        "/codec",
+        f"profile {manifest.profile} takes {' or '.join(kind.codecs)}, not {manifest.codec}",
+    )

@@ -279,6 +279,7 @@ class Performer:
         cell.faults += 1
         reach_by_fault(kernel, cell, fault)
         if fault.reason == "trap":
+            cell.traps += 1
             kernel.count_trap(fault.detail)
         if delivery is None:
             return

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar, final
 
+from caxton_core.budgets import Budget
 from caxton_core.ids import UuidSource
 from caxton_core.messages import FipaMessage, Performative, format_time
 from caxton_core.nesting import Codec
@@ -78,7 +79,9 @@ class Counters:
         self.agent_events: Counter[str] = Counter()
         self.conversations_closed: Counter[tuple[str, str]] = Counter()
         self.deployments: Counter[tuple[str, str]] = Counter()
+        self.signatures: Counter[tuple[str, str]] = Counter()
         self.fuel = 0
+        self.memory_refusals = 0
         self.messages = 0
         self.rejections: Counter[str] = Counter()
         self.durations: dict[str, list[float]] = {}
@@ -88,7 +91,16 @@ class Counters:
 class Kernel:
     """What every part of the runtime shares."""
 
-    def __init__(self, *, clock: Clock, entropy: Entropy, platform: str, journal: Journal) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        entropy: Entropy,
+        platform: str,
+        journal: Journal,
+        budget: Budget | None = None,
+    ) -> None:
+        self.budget = Budget() if budget is None else budget
         self.clock = clock
         self.entropy = entropy
         self.platform = platform

@@ -61,7 +61,8 @@ def stats_view(cell: Cell, fuel_per_ms: int) -> StatsView:
     return StatsView(
         id=str(int(cell.handle)), name=cell.name, state=str(cell.state), fuel=fuel,
         cpu_ms=round(fuel / fuel_per_ms, 3), memory=guest.memory_bytes if guest is not None else 0,
-        messages_in=cell.messages_in, messages_out=cell.messages_out, faults=cell.faults, restarts=cell.restarts,
+        messages_in=cell.messages_in, messages_out=cell.messages_out, faults=cell.faults, traps=cell.traps,
+        restarts=cell.restarts,
         queue=len(cell.mailbox), queue_bytes=cell.mailbox.bytes + cell.mailbox.platform_bytes,
         state_bytes=cell.data_size, timers=len(cell.timers), log_bytes_dropped=cell.log_bytes_dropped,
         limits_reached={limit: reached.times for limit, reached in sorted(cell.reached.items())},

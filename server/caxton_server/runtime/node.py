@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from caxton_core import __version__
+from caxton_core.agents import AGENT
+from caxton_core.budgets import Budget
 from caxton_core.errors import (
     AgentNotFound,
     Conflict,
@@ -36,6 +38,7 @@ from caxton_core.views import (
     ExchangeView,
     HealthView,
     LogLine,
+    MemoryView,
     MessageView,
     ModuleView,
     Page,
@@ -46,7 +49,7 @@ from caxton_core.views import (
 )  # fmt: skip
 from returns.result import Failure, Result, Success
 
-from caxton_server.runtime import listings, samples, streams
+from caxton_server.runtime import budgets, listings, samples, streams
 from caxton_server.runtime.assembly import Runtime
 from caxton_server.runtime.cells import Cell
 from caxton_server.runtime.samples import NodeSample
@@ -54,10 +57,13 @@ from caxton_server.runtime.scheduler import DROPPED
 
 if TYPE_CHECKING:
     from caxton_core.resources import Manifest
+    from caxton_core.signatures import Signature
 
 
 NodeError: TypeAlias = Problem
 VERBS: Final = ("start", "stop", "drain", "restart", "suspend", "resume")
+OPENING: Final = ("start", "restart")
+"""What makes a new instance of a module, so that the module is asked about again."""
 STOP_SECONDS: Final = 2.0
 LOG_BACKLOG: Final = 1000
 
@@ -75,8 +81,10 @@ class Node(Runtime):
         healthy = self.running and self.kernel.journal.failing is None and not self.loop.failed
         status = "ok" if healthy else "degraded"
         uptime = round(self.clock.monotonic() - self.started_at, 3)
+        budget = self.kernel.budget if self.running else Budget()
+        memory = MemoryView(budget.used, budget.limit)
         return HealthView(
-            status, __version__, self.platform, uptime, counts, self.storage.durability
+            status, __version__, self.platform, uptime, counts, self.storage.durability, memory
         )
 
     def ready(self) -> list[CheckView]:
@@ -108,10 +116,10 @@ class Node(Runtime):
     # Modules
 
     async def push_module(
-        self, data: bytes, profile: str | None = None
+        self, data: bytes, profile: str | None = None, *, signature: Signature | None = None
     ) -> Result[ModuleView, NodeError]:
         """Check a module and keep it."""
-        return await self.modules_.push(data, profile)
+        return await self.modules_.push(data, profile, signature=signature)
 
     async def modules(self, *, limit: int, cursor: str | None) -> Page[ModuleView]:
         """List modules by digest."""
@@ -128,21 +136,28 @@ class Node(Runtime):
     # Agents and deployments
 
     async def deploy(
-        self, manifest: Manifest, module: bytes | None
+        self, manifest: Manifest, module: bytes | None, *, signature: Signature | None = None
     ) -> Result[DeployedView, NodeError]:
         """Deploy the first version of an agent; it runs when this returns."""
-        done = await self.deployments_.deploy(manifest, module)
+        done = await self.deployments_.deploy(manifest, module, signature=signature)
         return done.map(lambda pair: DeployedView(listings.agent_view(pair[0]), pair[1]))
 
     async def update(
-        self, manifest: Manifest, module: bytes | None, *, strategy: str = "direct"
+        self,
+        manifest: Manifest,
+        module: bytes | None,
+        *,
+        signature: Signature | None = None,
+        strategy: str = "direct",
     ) -> Result[DeployedView, NodeError]:
         """Move an agent to a new version; the first one if there is no such agent."""
         if strategy not in self.deployments_.strategies:
             return Failure(NotImplementedYet(f"the strategy {strategy}"))
         found = self.kernel.find(manifest.name)
         cell = found if isinstance(found, Cell) else None
-        done = await self.deployments_.deploy(manifest, module, strategy=strategy, cell=cell)
+        done = await self.deployments_.deploy(
+            manifest, module, signature=signature, strategy=strategy, cell=cell
+        )
         return done.map(lambda pair: DeployedView(listings.agent_view(pair[0]), pair[1]))
 
     async def deployments(self, *, limit: int, cursor: str | None) -> Page[DeploymentView]:
@@ -188,6 +203,10 @@ class Node(Runtime):
                 pass
             case missing:
                 return Failure(missing.failure())
+        if verb in OPENING and isinstance(AGENT.fire(cell.state, verb), Success):
+            admitted = await self._admit(cell)
+            if isinstance(admitted, Failure):
+                return Failure(admitted.failure())
         done: asyncio.Future[Fault | None] = asyncio.get_running_loop().create_future()
         self.kernel.tick()
         refused: InvalidTransition | None = self.agents_.control(
@@ -202,6 +221,18 @@ class Node(Runtime):
         if fault is not None:
             return Failure(StartFailed(cell.name, fault.reason, fault.detail))
         return Success(listings.agent_view(cell))
+
+    async def _admit(self, cell: Cell) -> Result[None, NodeError]:
+        """Say whether an agent may get a new instance: its module is trusted, and the node has the memory."""
+        loaded = await self.modules_.load(
+            cell.module_digest, cell.manifest.profile, agent=cell.address
+        )
+        if isinstance(loaded, Failure):
+            return Failure(loaded.failure())
+        minimum = self.modules_.ready[cell.module_digest, cell.manifest.profile]
+        publish = self.conversations_.publish
+        refused = budgets.refuse(self.kernel, publish, cell.address, minimum, instead_of=cell)
+        return Success(None) if refused is None else Failure(refused)
 
     async def remove_agent(self, ref: str) -> Result[None, NodeError]:
         """Remove an agent; its mailbox is answered with failures."""

@@ -6,9 +6,13 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from caxton_core.budgets import OVERHEAD
+
 from caxton_server.telemetry.samples import NodeSample
 
 if TYPE_CHECKING:
+    from caxton_core.budgets import Budget
+
     from caxton_server.runtime.conversations import Conversations
     from caxton_server.runtime.kernel import Kernel
 
@@ -45,10 +49,19 @@ def take(kernel: Kernel, conversations: Conversations) -> NodeSample:
         limits=dict(counters.limits),
         fuel=counters.fuel + sum(cell.guest.fuel_used for cell in cells if cell.guest is not None),
         deployments=dict(counters.deployments),
+        signatures=dict(counters.signatures),
+        memory=_memory(kernel.budget),
+        memory_refusals=counters.memory_refusals,
         weights={"stable": 1.0, "canary": 0.0, "shadow": 0.0},
         commit_times=journal.take_commit_times(),
         storage_errors=journal.errors,
     )
+
+
+def _memory(budget: Budget) -> dict[str, int]:
+    """Return what all guests have of the node's memory, and what they may have."""
+    limit = {} if budget.limit is None else {"limit": budget.limit}
+    return {"guests": budget.linear, "overhead": budget.instances * OVERHEAD, **limit}
 
 
 def _by_outcome(**counts: Mapping[str, int]) -> dict[tuple[str, str], int]:

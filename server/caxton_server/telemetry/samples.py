@@ -29,7 +29,10 @@ class NodeSample(msgspec.Struct, frozen=True):
     limits: Mapping[str, int] = {}
     fuel: int = 0
     deployments: Mapping[tuple[str, str], int] = {}
+    signatures: Mapping[tuple[str, str], int] = {}
     weights: Mapping[str, float] = {}
+    memory: Mapping[str, int] = {}
+    memory_refusals: int = 0
     commit_times: list[float] = []
     storage_errors: int = 0
 

@@ -1,13 +1,13 @@
 // An agent that plays every role when it is told to, and logs what it hears; `roles.c` does exactly the same, and says how.
-import { log, recall, remember, text } from "../../../examples/agents/assemblyscript/caxton";
-import * as net from "../../../examples/agents/assemblyscript/contract_net";
-import { News } from "../../../examples/agents/assemblyscript/initiators";
-import { elements, integer, is, member } from "../../../examples/agents/assemblyscript/json";
-import { Message, Opened } from "../../../examples/agents/assemblyscript/messages";
-import * as promises from "../../../examples/agents/assemblyscript/promises";
-import * as request from "../../../examples/agents/assemblyscript/request";
-import * as subscribe from "../../../examples/agents/assemblyscript/subscribe";
-export { caxton_alloc } from "../../../examples/agents/assemblyscript/caxton";
+import { log, recall, remember, text } from "caxton/host";
+import * as net from "caxton/contract_net";
+import { News } from "caxton/initiators";
+import { elements, integer, is, member } from "caxton/json";
+import { Message, Opened } from "caxton/messages";
+import * as promises from "caxton/promises";
+import * as request from "caxton/request";
+import * as subscribe from "caxton/subscribe";
+export { caxton_alloc } from "caxton/host";
 
 const EVENTS = "nothing agreed informed refused failed not-understood expired cancelled cancel-refused".split(" ");
 const NET_EVENTS = "nothing collecting choice nobody done failed expired accepted rejected passed cancelled".split(" ");

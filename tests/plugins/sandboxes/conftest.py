@@ -6,6 +6,7 @@ import importlib.util
 from collections.abc import Iterator
 
 import pytest
+from caxton_plugins.sandboxes.components import ComponentSandbox
 from caxton_plugins.sandboxes.wasm import WasmSandbox
 
 PATHS = ["python", "native"] if importlib.util.find_spec("caxton_native") else ["python"]
@@ -16,5 +17,13 @@ PATHS = ["python", "native"] if importlib.util.find_spec("caxton_native") else [
 def sandbox(request: pytest.FixtureRequest) -> Iterator[WasmSandbox]:
     """Yield a sandbox with a cache of its own, once for each path of a message."""
     made = WasmSandbox(native=request.param == "native")
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="package")
+def component_sandbox() -> Iterator[ComponentSandbox]:
+    """Yield a sandbox for components with a cache of its own."""
+    made = ComponentSandbox()
     yield made
     made.close()

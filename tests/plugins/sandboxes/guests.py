@@ -60,6 +60,7 @@ class Host:
         self.calls: list[tuple[object, ...]] = []
         self.state: dict[bytes, bytes] = {}
         self.on_send: Callable[[bytes], int] = lambda data: 0
+        self.on_timer: Callable[[int, bytes], int] = lambda delay_ms, payload: 7
 
     def send(self, data: bytes) -> int:
         """Note a message."""
@@ -94,7 +95,7 @@ class Host:
     def set_timer(self, delay_ms: int, payload: bytes) -> int:
         """Note a timer."""
         self.calls.append(("set_timer", delay_ms, payload))
-        return 7
+        return self.on_timer(delay_ms, payload)
 
     def cancel_timer(self, timer: int) -> int:
         """Know only timer 7."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from caxton_core.budgets import Budget
 from caxton_core.ids import ModuleDigest
 from caxton_core.ports import SUSPENDED, Outcome
 from caxton_core.resources import Limits
@@ -78,7 +79,7 @@ class Pair:
         loaded = sandbox._loaded[digest, "strict"]
         self.hosts = [Host(), Host()]
         self.guests = [
-            guest_class(native=native)(loaded, limits, host)
+            guest_class(native=native)(loaded, limits, host, Budget(64 * PAGE))
             for native, host in zip((False, True), self.hosts, strict=True)
         ]
         assert self.both(lambda guest: finish(guest, guest.start(b"{}"))) is None
@@ -127,7 +128,7 @@ def attempt(act: Callable[[WasmGuest], Outcome], guest: WasmGuest) -> Outcome | 
 
 
 OTHERWISE = {
-    "_script", "context", "future", "host", "loaded", "memory", "place", "slots", "slots_at", "turn", "view",
+    "__weakref__", "_script", "budget", "context", "future", "host", "loaded", "memory", "place", "slots", "slots_at", "turn", "view",
 }  # fmt: skip
 """Slots with addresses and other objects that are each guest's own."""
 
@@ -138,6 +139,7 @@ def state(guest: WasmGuest) -> dict[str, Any]:
     return {
         **{name: getattr(guest, name) for name in WasmGuest.__slots__ if name not in OTHERWISE},
         "fuel": guest.fuel_used,
+        "budget": (guest.budget.used, guest.budget.room),
         "future": bool(guest.future),
         "script": type(guest._script),
         "turn": guest.turn.guest is guest,

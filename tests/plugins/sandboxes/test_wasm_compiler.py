@@ -20,10 +20,12 @@ from caxton_core.ports import Fault
 from caxton_core.resources import Limits
 from caxton_core.units import CpuMillis
 from caxton_plugins.sandboxes import wasm
-from caxton_plugins.sandboxes.wasm import WasmSandbox, compiling
-from caxton_plugins.sandboxes.wasm.cache import Entry
-from caxton_plugins.sandboxes.wasm.compiler import Compiler
-from caxton_plugins.sandboxes.wasm.compiling import Answer, Job
+from caxton_plugins.sandboxes.compilation import compiling
+from caxton_plugins.sandboxes.compilation.cache import Entry
+from caxton_plugins.sandboxes.compilation.compiler import Compiler
+from caxton_plugins.sandboxes.compilation.compiling import Answer, Job
+from caxton_plugins.sandboxes.compilation.surveys import JobLimits
+from caxton_plugins.sandboxes.wasm import WasmSandbox
 from returns.result import Failure, Success
 
 from tests.plugins.sandboxes.guests import Host, finish, handled, module, reply, started
@@ -160,7 +162,7 @@ def test_every_death_of_a_job_says_why(
 ) -> None:
     """A job's signal becomes a sentence."""
     compiler = Compiler()
-    monkeypatch.setattr(compiler, "_read_line", lambda child: b'{"signal":%d}' % number)
+    monkeypatch.setattr(compiler, "_read_line", lambda child, patience: b'{"signal":%d}' % number)
     refused = compiler.compile(Path("in"), Path("out"), "strict").failure()
     compiler.close()
     assert detail in str(refused)
@@ -179,7 +181,7 @@ def test_a_job_may_end_in_any_way(tmp_path: Path, harm: str, answer: Answer) -> 
     """The waiting process survives its jobs and says how they ended; limits hold in them only."""
     script = f"""
 import os, signal, sys, msgspec
-from caxton_plugins.sandboxes.wasm import compiling
+from caxton_plugins.sandboxes.compilation import compiling
 compiling.work = lambda job: {harm}
 print(msgspec.json.encode(compiling.fork(compiling.Job("strict"))).decode())
 print(bytearray(1 << 20)[0])
@@ -195,7 +197,9 @@ print(bytearray(1 << 20)[0])
 
 def test_a_job_has_limits() -> None:
     """What the process takes from itself is what docs/architecture.md says."""
-    assert (compiling.CPU_SECONDS, compiling.WALL_SECONDS, compiling.MEMORY) == (10, 13, 1 << 30)
+    assert compiling.kind_of("strict").limits == JobLimits(
+        cpu_seconds=10, wall_seconds=13, memory=1 << 30, niceness=10
+    )
     assert Job("strict") == Job("strict", "", "")
 
 

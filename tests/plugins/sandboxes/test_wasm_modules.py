@@ -6,9 +6,10 @@ import random
 
 import pytest
 from caxton_core.errors import InvalidModule
+from caxton_plugins.sandboxes.compilation.surveys import Survey
 from caxton_plugins.sandboxes.wasm import WasmSandbox
 from caxton_plugins.sandboxes.wasm.known import IMPORTS as KNOWN
-from caxton_plugins.sandboxes.wasm.modules import Survey, survey
+from caxton_plugins.sandboxes.wasm.modules import survey
 from returns.result import Failure, Success
 from wasmtime import wat2wasm
 
@@ -69,9 +70,11 @@ def test_what_is_not_wasm_is_refused(data: bytes) -> None:
 
 
 def test_a_component_is_refused() -> None:
-    """Components have a version of their own."""
-    assert "component" in refusal(b"\0asm\x0d\0\1\0")
-    assert "component" in refusal(b"\0asm")
+    """Components have a version of their own, and the refusal says which profile takes them."""
+    assert (
+        refusal(b"\0asm\x0d\0\1\0") == "it is a component: set profile: component in the manifest"
+    )
+    assert refusal(b"\0asm") == "it is of an unknown version: core modules have 1"
 
 
 def test_a_large_module_is_refused_at_sight() -> None:

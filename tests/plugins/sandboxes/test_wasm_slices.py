@@ -7,10 +7,10 @@ import time
 from caxton_core.ports import SUSPENDED, Fault
 from caxton_core.resources import Limits
 from caxton_core.units import ByteSize, CpuMillis, Duration
+from caxton_plugins.sandboxes.budgets import MANY_CALLS
 from caxton_plugins.sandboxes.wasm import WasmSandbox
 from caxton_plugins.sandboxes.wasm.calls import memory_data
 from caxton_plugins.sandboxes.wasm.guest import WasmGuest
-from caxton_plugins.sandboxes.wasm.imports import MANY_CALLS
 
 from tests.plugins.sandboxes.guests import LOOP, PAGE, Host, finish, handled, module, started
 

@@ -1,4 +1,4 @@
-"""The agent of docs/agents.md, exactly as it is printed there."""
+"""The agent of docs/agents/wat.md, exactly as it is printed there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from caxton_server.cli import main
 
 from tests.server.cli.servers import Served
 
-PAGE = Path(__file__).parent.parent.parent.parent / "docs" / "agents.md"
+PAGE = Path(__file__).parent.parent.parent.parent / "docs" / "agents" / "wat.md"
 
 pytestmark = pytest.mark.usefixtures("installed")
 

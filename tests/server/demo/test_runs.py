@@ -24,12 +24,16 @@ class Misconfigured(Client):
     """A client that gives every machine a number that no operation needs."""
 
     def deploy(
-        self, manifest: Mapping[str, Any], module: bytes | None = None
+        self,
+        manifest: Mapping[str, Any],
+        module: bytes | None = None,
+        *,
+        signature: bytes | None = None,
     ) -> Result[DeployedView, ClientError]:
         """Deploy, a machine with another configuration than wanted."""
         if manifest["name"].startswith("machine-"):
             manifest = {**manifest, "config": {"machine": 99}}
-        return super().deploy(manifest, module)
+        return super().deploy(manifest, module, signature=signature)
 
 
 class Notes(Watcher):

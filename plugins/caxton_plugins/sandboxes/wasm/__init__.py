@@ -12,6 +12,9 @@ from caxton_plugins.sandboxes.wasm.engines import PROFILES
 from caxton_plugins.sandboxes.wasm.sandbox import WasmSandbox
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from caxton_core.examinations import Finding
     from caxton_core.ports import Sandbox
 
 __all__ = ["WasmSandbox", "caxton_api", "caxton_sandboxes"]
@@ -26,12 +29,19 @@ def make(options: SandboxOptions) -> Result[Sandbox, InvalidSetting]:
         return Failure(
             InvalidSetting("plugins.settings.wasm", "native", f"{native!r} is neither auto nor off")
         )
-    sandbox = WasmSandbox(options.cache, native=native == "auto")
+    sandbox = WasmSandbox(options.cache, native=native == "auto", budget=options.budget)
     sandbox.warm()
     return Success(sandbox)
+
+
+def examine(options: SandboxOptions) -> Sequence[Finding]:
+    """Look at engines, library and limits, for `caxton doctor`."""
+    from caxton_plugins.sandboxes.wasm import examinations  # a node that runs needs none of it
+
+    return examinations.examine(options)
 
 
 @hookimpl
 def caxton_sandboxes() -> list[SandboxKind]:
     """Offer core modules in both profiles."""
-    return [SandboxKind("wasm", tuple(PROFILES), make)]
+    return [SandboxKind("wasm", tuple(PROFILES), make, examine=examine)]

@@ -1,100 +1,76 @@
-"""The fast call path: the one module that meets wasmtime's C API through ctypes.
+"""The fast call path: what a guest of core modules calls of wasmtime's C library.
 
 Rules:
-- Symbols come from a `PyDLL`: the GIL stays held during a slice (some 20 us), so a call never has to win it back
-  from another thread.
 - Hot functions take prebuilt `c_void_p` and `c_size_t` objects and no `argtypes`: ctypes then converts nothing.
 - Everything a guest's calls need lives in one `Frame`, read and written through one memoryview of u64: an i32 is the
   low half of its slot (every platform wasmtime-py supports is little-endian).
-- A trap or error pointer that wasmtime hands out is read once and freed here.
 """
 
 from __future__ import annotations
 
 import ctypes
 import functools
-import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from wasmtime import _ffi
 
+from caxton_plugins.sandboxes.library import (
+    FOREVER,
+    NO_MEMORY,
+    Pointer,
+    address,
+    drop,
+    error_delete,
+    error_message,
+    get_fuel,
+    must,
+    poll,
+    set_fuel,
+    store_context,
+    store_delete,
+    store_limiter,
+    store_new,
+    symbol,
+    text_of,
+    view_of,
+    yield_interval,
+)
 from caxton_plugins.sandboxes.mappings import MAPPINGS
 
 if TYPE_CHECKING:
     from wasmtime import FuncType, Linker
 
-assert sys.byteorder == "little", "values are read as the low half of a 64-bit slot"
+__all__ = ["FOREVER", "NO_MEMORY", "Pointer", "address", "drop", "poll", "view_of"]
 
 MASK: Final = 0xFFFFFFFF
-FOREVER: Final = 1 << 62
-"""Fuel no guest can burn in its life; a call's CPU limit is checked between its slices."""
 
 MAPPINGS_EACH: Final = 3
 """What a store may map: its memory, and the stack of its calls with the page that guards it."""
 
-Pointer: TypeAlias = ctypes.c_void_p
+# The hot three
 
-_library = ctypes.PyDLL(str(_ffi.filename))
-
-
-def _symbol(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
-    function = _library[name]  # indexing gives an object of our own, with signatures of our own
-    function.restype = result
-    if arguments:
-        function.argtypes = arguments
-    return cast("Callable[..., Any]", function)
-
-
-# The hot five
-
-call_async: Callable[..., int] = _symbol("wasmtime_func_call_async", Pointer)
-poll: Callable[[int], bool] = _symbol("wasmtime_call_future_poll", ctypes.c_bool, Pointer)
-drop: Callable[[int], None] = _symbol("wasmtime_call_future_delete", None, Pointer)
-memory_data: Callable[[Pointer, Pointer], int] = _symbol("wasmtime_memory_data", Pointer)
-memory_size: Callable[[Pointer, Pointer], int] = _symbol(
+call_async: Callable[..., int] = symbol("wasmtime_func_call_async", Pointer)
+memory_data: Callable[[Pointer, Pointer], int] = symbol("wasmtime_memory_data", Pointer)
+memory_size: Callable[[Pointer, Pointer], int] = symbol(
     "wasmtime_memory_data_size", ctypes.c_size_t
 )
 
 # The rest
 
 _P = Pointer
-_instantiate = _symbol("wasmtime_instance_pre_instantiate_async", _P, _P, _P, _P, _P, _P)
-_store_new = _symbol("wasmtime_store_new", _P, _P, _P, _P)
-_store_context = _symbol("wasmtime_store_context", _P, _P)
-_store_limiter = _symbol("wasmtime_store_limiter", None, _P, *[ctypes.c_int64] * 5)
-_store_delete = _symbol("wasmtime_store_delete", None, _P)
-_set_fuel = _symbol("wasmtime_context_set_fuel", _P, _P, ctypes.c_uint64)
-_get_fuel = _symbol("wasmtime_context_get_fuel", _P, _P, _P)
-_yield_interval = _symbol("wasmtime_context_fuel_async_yield_interval", _P, _P, ctypes.c_uint64)
-_export_get = _symbol(
+_instantiate = symbol("wasmtime_instance_pre_instantiate_async", _P, _P, _P, _P, _P, _P)
+_export_get = symbol(
     "wasmtime_instance_export_get", ctypes.c_bool, _P, _P, ctypes.c_char_p, ctypes.c_size_t, _P
 )
-_trap_new = _symbol("wasmtime_trap_new", _P, ctypes.c_char_p, ctypes.c_size_t)
-_trap_code = _symbol("wasmtime_trap_code", ctypes.c_bool, _P, _P)
-_trap_message = _symbol("wasm_trap_message", None, _P, _P)
-_trap_delete = _symbol("wasm_trap_delete", None, _P)
-_error_message = _symbol("wasmtime_error_message", None, _P, _P)
-_error_delete = _symbol("wasmtime_error_delete", None, _P)
-_vec_delete = _symbol("wasm_byte_vec_delete", None, _P)
-_define_func = _symbol(
+_trap_new = symbol("wasmtime_trap_new", _P, ctypes.c_char_p, ctypes.c_size_t)
+_trap_code = symbol("wasmtime_trap_code", ctypes.c_bool, _P, _P)
+_trap_message = symbol("wasm_trap_message", None, _P, _P)
+_trap_delete = symbol("wasm_trap_delete", None, _P)
+_define_func = symbol(
     "wasmtime_linker_define_func_unchecked",
     _P, _P, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t, _P, _P, _P, _P,
 )  # fmt: skip
-
-_view_of: Callable[[int, int, int], memoryview] = cast(
-    "Callable[[int, int, int], memoryview]",
-    ctypes.PYFUNCTYPE(ctypes.py_object, Pointer, ctypes.c_ssize_t, ctypes.c_int)(
-        ("PyMemoryView_FromMemory", ctypes.pythonapi)
-    ),
-)
-_WRITABLE = 0x200
-NO_MEMORY: Final = memoryview(bytearray())
-
-
-def view_of(base: int, size: int) -> memoryview:
-    """Return a writable view of native memory; the caller vouches for it as long as it keeps the view."""
-    return _view_of(base, size, _WRITABLE) if size else NO_MEMORY
 
 
 class _Value(ctypes.Structure):
@@ -113,12 +89,6 @@ class _Extern(ctypes.Structure):
     """`wasmtime_extern_t`; the union's first bytes are a function or a memory."""
 
     _fields_ = (("kind", ctypes.c_uint64), ("of", ctypes.c_uint64 * 3))
-
-
-class _Bytes(ctypes.Structure):
-    """`wasm_byte_vec_t`."""
-
-    _fields_ = (("size", ctypes.c_size_t), ("data", ctypes.c_void_p))
 
 
 ENTRIES: Final = (
@@ -185,12 +155,13 @@ TWO: Final = ctypes.c_size_t(2)
 class Place:
     """A store with its frame: what a guest calls through. `close` must be called, once."""
 
-    __slots__ = ("arguments", "context", "error", "frame", "handle", "mappings", "memory", "message", "result",
+    __slots__ = ("_table_limit", "arguments", "context", "error", "frame", "handle", "mappings", "memory", "message", "result",
                  "slots", "store", "trap")  # fmt: skip
 
     def __init__(
         self, engine: int, memory_limit: int, table_limit: int, interval: int, mappings: int
     ) -> None:
+        self._table_limit = table_limit
         frame = Frame()
         base = ctypes.addressof(frame)
         self.frame = frame
@@ -203,12 +174,16 @@ class Place:
         self.error = Pointer(base + Frame.error.offset)
         self.memory = Pointer(base + Frame.memory.offset)
         self.handle = self.function(ENTRIES.index("handle_message"))
-        self.store: int = _store_new(engine, None, None)
-        frame.context = _store_context(self.store)
+        self.store: int = store_new(engine, None, None)
+        frame.context = store_context(self.store)
         self.context = Pointer(frame.context)
-        _store_limiter(self.store, memory_limit, table_limit, 1, 1, 1)
-        _must(_set_fuel(self.context, FOREVER))
+        self.cap(memory_limit)
+        must(set_fuel(self.context, FOREVER))
         self.set_interval(interval)
+
+    def cap(self, memory_limit: int) -> None:
+        """Set how large the memory may become; not from inside an import of this store."""
+        store_limiter(self.store, memory_limit, self._table_limit, 1, 1, 1)
 
     def function(self, entry: int) -> Pointer:
         """Return where the handle of an exported function is kept."""
@@ -216,12 +191,12 @@ class Place:
 
     def set_interval(self, fuel: int) -> None:
         """Set how much fuel a slice has; from inside an import, how much is left of this one."""
-        _must(_yield_interval(self.context, fuel))
+        must(yield_interval(self.context, fuel))
 
     def fuel_left(self) -> int:
         """Return what is left of `FOREVER`."""
         frame = self.frame
-        _must(_get_fuel(self.context, ctypes.addressof(frame) + Frame.fuel.offset))
+        must(get_fuel(self.context, ctypes.addressof(frame) + Frame.fuel.offset))
         return self.slots[FUEL]
 
     def instantiate(self, pre: int) -> int:
@@ -254,11 +229,11 @@ class Place:
             number = ctypes.c_uint8()
             if _trap_code(trap, ctypes.addressof(number)):
                 code = _code_names().get(number.value, str(number.value))
-            text = _text(_trap_message, trap)
+            text = text_of(_trap_message, trap)
             _trap_delete(trap)
         elif error := slots[ERROR]:
-            text = _text(_error_message, error)
-            _error_delete(error)
+            text = text_of(error_message, error)
+            error_delete(error)
         slots[TRAP] = slots[ERROR] = 0
         return code, text
 
@@ -266,7 +241,7 @@ class Place:
         """Delete the store; nothing of this place may be used afterwards."""
         store, self.store = self.store, 0
         if store:
-            _store_delete(store)
+            store_delete(store)
             MAPPINGS.give(self.mappings)
 
 
@@ -285,7 +260,7 @@ _SLOTS_SIZE = 16 * 9  # no import has more parameters
 
 def slots_at(address: int) -> Slots:
     """Return the arguments of the host call that wasmtime is making."""
-    return _view_of(address, _SLOTS_SIZE, _WRITABLE).cast("Q")
+    return view_of(address, _SLOTS_SIZE).cast("Q")
 
 
 _callback = ctypes.CFUNCTYPE(Pointer, ctypes.c_byte, ctypes.c_byte, Pointer, ctypes.c_byte)
@@ -298,7 +273,7 @@ def define(linker: Linker, module: str, name: str, kind: FuncType, function: Cal
     """Define a host function for every store of an engine; keep what is returned as long as the linker."""
     native = _callback(function)
     first, second = module.encode(), name.encode()
-    _must(
+    must(
         _define_func(
             address(linker), first, len(first), second, len(second), address(kind),
             ctypes.cast(native, Pointer), None, None,
@@ -307,31 +282,8 @@ def define(linker: Linker, module: str, name: str, kind: FuncType, function: Cal
     return native
 
 
-def address(thing: Any) -> int:
-    """Return the C pointer inside an object of wasmtime-py."""
-    found = ctypes.cast(thing.ptr(), Pointer).value
-    assert found is not None
-    return found
-
-
 @functools.cache
 def _code_names() -> dict[int, str]:
     from wasmtime import TrapCode
 
     return {code.value: code.name for code in TrapCode}
-
-
-def _text(read: Callable[..., Any], pointer: int) -> str:
-    vector = _Bytes()
-    read(pointer, ctypes.addressof(vector))
-    text = ctypes.string_at(vector.data, vector.size) if vector.size else b""
-    _vec_delete(ctypes.addressof(vector))
-    return text.rstrip(b"\0").decode("utf-8", "replace")
-
-
-def _must(error: int | None) -> None:
-    """Raise for a refusal that only a mistake in this package can cause."""
-    if error:
-        text = _text(_error_message, error)
-        _error_delete(error)
-        raise RuntimeError(text)

@@ -1,9 +1,6 @@
 """The two engines for core modules: what each profile admits, and what a loaded module is.
 
 Rules:
-- A profile is a total list of switches: nothing depends on a default of wasmtime's.
-- Some combinations abort the process inside `wasm_engine_new_with_config`, so a profile is built in a child process
-  before it is first built here (`compiler.py`).
 - Both profiles: fuel on, no address space reserved (an idle agent costs its pages), Cranelift in one thread.
 - A memory that can grow gets room to grow in, address space and no more: without it each `memory.grow` copies the whole
   memory, for next to no fuel and without an end to the slice. So such modules have an engine of their own.
@@ -11,27 +8,27 @@ Rules:
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import hashlib
-import json
-import platform
-import statistics
-import time
 from typing import TYPE_CHECKING, Final
 
-from wasmtime import Config, Engine, Func, Linker, Module, Store, Trap, _bindings
+from wasmtime import Engine, Linker, Module, _bindings
 
+from caxton_plugins.sandboxes.compilation.engines import (
+    SLICES_PER_MS,
+    STACK,
+    WASM_STACK,
+    EngineSettings,
+    calibrate,
+)
 from caxton_plugins.sandboxes.wasm import calls, imports, wasi
 from caxton_plugins.sandboxes.wasm.calls import MAPPINGS_EACH
 
 if TYPE_CHECKING:
-    from caxton_plugins.sandboxes.wasm.modules import Survey
+    from wasmtime import Config
 
-STACK: Final = 1 << 20  # host imports run Python on it, and running out of it aborts the process
-WASM_STACK: Final = 256 << 10  # what deep recursion of a guest may take of it
+    from caxton_plugins.sandboxes.compilation.surveys import Survey
+
 TABLE_ELEMENTS: Final = 10_000
-SLICES_PER_MS: Final = 50  # a slice is some 20 us
 GROWTH: Final = 1 << 30
 """How far a memory grows before it must move; code does not depend on it, so either engine runs what was compiled once."""
 
@@ -69,33 +66,20 @@ _SWITCHES: Final = {
 
 def config_for(profile: str, *, growth: int = 0) -> Config:
     """Build the configuration of a profile, with so much address space for a memory to grow in."""
-    config = Config()
-    pointer = config.ptr()
-    for name, on in PROFILES[profile].items():
-        getattr(_bindings, f"wasmtime_config_wasm_{name}_set")(pointer, on)
-    for name, on in _SWITCHES.items():
-        getattr(_bindings, f"wasmtime_config_{name}_set")(pointer, on)
-    for name, number in _NUMBERS.items():
-        getattr(_bindings, f"wasmtime_config_{name}_set")(pointer, number)
+    config = _settings(profile).config()
     if growth:
-        _bindings.wasmtime_config_memory_reservation_for_growth_set(pointer, growth)
+        _bindings.wasmtime_config_memory_reservation_for_growth_set(config.ptr(), growth)
     return config
 
 
 @functools.cache
 def fingerprint(profile: str) -> str:
-    """Name everything compiled code depends on: wasmtime, machine and configuration."""
-    from importlib.metadata import version  # it takes a while, and the compiler needs it not
+    """Name everything a profile's compiled code depends on."""
+    return _settings(profile).fingerprint()
 
-    facts = [
-        version("wasmtime"),
-        platform.machine(),
-        platform.system(),
-        PROFILES[profile],
-        _SWITCHES,
-        _NUMBERS,
-    ]
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+def _settings(profile: str) -> EngineSettings:
+    return EngineSettings(PROFILES[profile], _SWITCHES, _NUMBERS)
 
 
 class Loaded:
@@ -127,41 +111,5 @@ class ProfileEngine:
             *imports.link(self.linker, self.turn, "caxton", imports.CAXTON),
             *imports.link(self.linker, self.turn, "wasi_snapshot_preview1", wasi.WASI),
         ]
-        self.fuel_per_ms: int = _calibrate(self.engine) if beside is None else beside.fuel_per_ms
+        self.fuel_per_ms: int = calibrate(self.engine) if beside is None else beside.fuel_per_ms
         self.slice_fuel = self.fuel_per_ms // SLICES_PER_MS
-
-
-_LOOPS: Final = """(module
-  (memory 1)
-  (func (export "count") (param i32)
-    (loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))))
-  (func (export "store") (param i32) (local i32)
-    (loop
-      (local.set 1 (i32.add (i32.load (i32.and (local.get 0) (i32.const 65532))) (local.get 1)))
-      (i32.store (i32.and (local.get 1) (i32.const 65532)) (local.get 0))
-      (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))))
-  (func $one (param i32) (result i32) (i32.sub (local.get 0) (i32.const 1)))
-  (func (export "call") (param i32)
-    (loop (br_if 0 (local.tee 0 (call $one (local.get 0)))))))"""
-_RUN_FUEL: Final = 1_000_000
-_RUNS: Final = 5
-
-
-def _calibrate(engine: Engine) -> int:
-    """Measure how much fuel a mix of loops burns in a millisecond: the median of short runs of each."""
-    module = Module(engine, _LOOPS)
-    seconds = 0.0
-    kinds = ("count", "store", "call")
-    for kind in kinds:
-        times = []
-        for _ in range(_RUNS):
-            store = Store(engine)
-            store.set_fuel(_RUN_FUEL)
-            run = Linker(engine).instantiate(store, module).exports(store)[kind]
-            assert isinstance(run, Func)
-            began = time.perf_counter()
-            with contextlib.suppress(Trap):  # it ends by running out of fuel
-                run(store, -1)
-            times.append(time.perf_counter() - began)
-        seconds += statistics.median(times)
-    return max(100_000, min(50_000_000, int(len(kinds) * _RUN_FUEL / seconds / 1000)))

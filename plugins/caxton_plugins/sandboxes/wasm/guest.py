@@ -1,9 +1,7 @@
 """One instance of a core module and its calls, each cut into slices.
 
 Rules:
-- A view of guest memory is used only after its size was asked, since the last time the guest ran. wasmtime moves a
-  memory only when it grows, and a memory never shrinks: an unchanged size is an unchanged place, and a module without
-  a `memory.grow` need not be asked.
+- Its memory, and what the node's budget lets it grow to, is `memories.py`'s.
 - Pointers and lengths from the guest are masked to u32 and checked against the size before any use.
 - After a fatal fault, or when a call is dropped half-way, the store is deleted and never used again.
 - `handle` is written out flat because it runs once per message; every other call is one of `scripts.py`.
@@ -21,6 +19,9 @@ from typing import TYPE_CHECKING, Final
 
 from caxton_core.ports import FATAL_REASONS, SUSPENDED, Fault, Outcome
 
+from caxton_plugins.sandboxes.budgets import HOST_TIME
+from caxton_plugins.sandboxes.compilation.engines import SLICES_PER_MS
+from caxton_plugins.sandboxes.library import sentence
 from caxton_plugins.sandboxes.wasm import scripts
 from caxton_plugins.sandboxes.wasm.calls import (
     ERROR,
@@ -32,20 +33,16 @@ from caxton_plugins.sandboxes.wasm.calls import (
     RESULT,
     TRAP,
     TWO,
-    Place,
     call_async,
     drop,
-    memory_data,
     memory_size,
     new_trap,
     poll,
-    view_of,
 )
-from caxton_plugins.sandboxes.wasm.engines import SLICES_PER_MS
-from caxton_plugins.sandboxes.wasm.imports import HOST_TIME
-from caxton_plugins.sandboxes.wasm.modules import PAGE
+from caxton_plugins.sandboxes.wasm.memories import LinearMemory
 
 if TYPE_CHECKING:
+    from caxton_core.budgets import Budget
     from caxton_core.ports import Host
     from caxton_core.resources import Limits
 
@@ -59,29 +56,23 @@ _now = time.perf_counter
 _cpu = time.thread_time
 
 
-class WasmGuest:
+class WasmGuest(LinearMemory):
     """A guest of `Sandbox.open`; see `caxton_core.ports.Guest`."""
 
     __slots__ = (
-        "_burnt", "_cpu_fuel", "_cpu_limit", "_deadline", "_final_fuel", "_held", "_memory_limit", "_script", "_slice_fuel", "_started", "_throttled_at", "_time_limit",
-        "alive", "context", "entries", "future", "grows", "host", "host_calls", "inbox", "largest", "loaded",
-        "memory", "place", "refusal", "room", "size", "slice_began", "slots", "slots_at", "throttled", "turn",
-        "view",
+        "_burnt", "_cpu_fuel", "_cpu_limit", "_deadline", "_final_fuel", "_held", "_script", "_slice_fuel", "_started",
+        "_throttled_at", "_time_limit", "alive", "entries", "future", "host", "host_calls", "inbox", "largest", "refusal", "room",
+        "slice_began", "slots", "slots_at", "throttled", "turn",
     )  # fmt: skip
 
-    def __init__(self, loaded: Loaded, limits: Limits, host: Host) -> None:
+    def __init__(self, loaded: Loaded, limits: Limits, host: Host, budget: Budget) -> None:
         engine = loaded.engine
         self.alive = False
-        self.place = place = Place(
-            engine.address, limits.memory, engine.table_limit, engine.slice_fuel, engine.mappings
-        )
+        super().__init__(loaded, limits, budget)
         self.alive = True
         self.host = host
-        self.loaded, self.entries, self.turn = loaded, loaded.entries, engine.turn
-        self.context, self.memory = place.context, place.memory
-        self.grows = loaded.survey.grows
+        self.entries, self.turn = loaded.entries, engine.turn
         self.largest = limits.message_size
-        self._memory_limit = int(limits.memory)
         self._cpu_fuel = limits.cpu_ms * engine.fuel_per_ms
         self._cpu_limit = limits.cpu_ms / 1000
         self._time_limit = limits.time_ms / 1000
@@ -95,9 +86,6 @@ class WasmGuest:
         self._held = 0.0  # seconds of the thread, as far as they were measured
         self._burnt = 0.0  # seconds of CPU in slices without host calls
         self._final_fuel = 0
-        # Where the memory is, and the inbox in it
-        self.size = 0
-        self.view = NO_MEMORY
         self.inbox = 0
         self.room = -1  # not even an empty message fits: there is no inbox
         # Host calls of the step and of the slice
@@ -137,6 +125,7 @@ class WasmGuest:
             self._unthrottle()
         if self.grows and memory_size(self.context, self.memory) != self.size:
             self.look()
+            self.fit()
         code = slots[RESULT] & MASK
         if code == 0:
             return None
@@ -199,7 +188,7 @@ class WasmGuest:
         if not self.alive:
             return
         self.alive = False
-        self.view = self.slots = NO_MEMORY
+        self.slots = NO_MEMORY
         self.room, self.slots_at = -1, 0
         self._script = None
         if self.turn.guest is self:
@@ -208,7 +197,7 @@ class WasmGuest:
         future, self.future = self.future, 0
         if future:
             drop(future)
-        self.size = 0
+        self.abandon()
         self.place.close()
 
     def __del__(self) -> None:
@@ -226,13 +215,6 @@ class WasmGuest:
         return self.size
 
     # For imports and scripts
-
-    def look(self) -> None:
-        """Ask how large the memory is, and take a new view when it grew."""
-        size = memory_size(self.context, self.memory)
-        if size != self.size:
-            self.size = size
-            self.view = view_of(memory_data(self.context, self.memory), size)
 
     def throttle(self) -> None:
         """End this slice at the guest's next instruction that counts fuel."""
@@ -299,6 +281,7 @@ class WasmGuest:
 
     def _judge(self) -> Outcome:
         """Say whether a call that is not done may go on."""
+        self.settle()
         # Fuel stands for the time that a mix of instructions takes; who runs only the slowest is stopped by the clock of
         # the thread, which stands still while other processes have its core.
         if self.place.fuel_left() < self._deadline or self._burnt > self._cpu_limit:
@@ -330,6 +313,7 @@ class WasmGuest:
     def _unthrottle(self) -> None:
         self.throttled = False
         self.place.set_interval(self._slice_fuel)
+        self.fit()
 
     def _failed(self) -> Outcome:
         """Turn the trap or error of the call that ended into a fault."""
@@ -339,24 +323,13 @@ class WasmGuest:
         if code == "OUT_OF_FUEL":
             return self._die(Fault("cpu", "all fuel is used up"))
         if not code and "exceeds memory limits" in text:
-            return self._die(Fault("memory", _sentence(text)))
-        if self.grows and self.size:
-            self.look()
-        if self.grows and self.size + PAGE > self._memory_limit:
+            return self._die(Fault("memory", sentence(text)))
+        if limit := self.exhausted():
             # A guest that can't get memory has no other end than a trap.
-            detail = f"{_sentence(text)}; its memory had reached {self.size} of {self._memory_limit} bytes"
-            return self._die(Fault("trap", detail, "memory"))
-        return self._die(Fault("trap", _sentence(text)))
+            detail = f"{sentence(text)}; its memory had reached {self.size} of {self.most} bytes"
+            return self._die(Fault("trap", detail, limit))
+        return self._die(Fault("trap", sentence(text)))
 
     def _die(self, fault: Fault) -> Fault:
         self.close()
         return fault
-
-
-def _sentence(text: str) -> str:
-    """Keep of wasmtime's message what says why, without the frames."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    for line in lines:
-        if "wasm trap: " in line:
-            return line.rpartition("wasm trap: ")[2]
-    return lines[0][:300] if lines else "trap"

@@ -17,6 +17,17 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from caxton_core.ports import Fault
 from wasmtime import FuncType, ValType
 
+from caxton_plugins.sandboxes.budgets import (
+    HOST_CALLS,
+    HOST_TIME,
+    HOST_TIME_MOST,
+    HOST_TIME_OF_MANY,
+    LOG_LINE,
+    MANY_CALLS,
+    RANDOM,
+    STATE_KEY,
+    Refused,
+)
 from caxton_plugins.sandboxes.wasm.calls import (
     MASK,
     Callback,
@@ -30,17 +41,6 @@ if TYPE_CHECKING:
     from wasmtime import Linker
 
     from caxton_plugins.sandboxes.wasm.guest import WasmGuest
-
-HOST_CALLS: Final = 10_000  # a step
-HOST_TIME: Final = 200e-6  # seconds a slice, then it ends at the guest's next loop or function
-MANY_CALLS: Final = (
-    200  # of a step: beyond them a slice has less, or a flood would slow others for all its length
-)
-HOST_TIME_OF_MANY: Final = 30e-6
-HOST_TIME_MOST: Final = 5e-3  # of CPU, for code that has neither
-LOG_LINE: Final = 8192
-STATE_KEY: Final = 1024
-RANDOM: Final = 64 * 1024
 
 Body: TypeAlias = "Callable[[WasmGuest, Slots], None]"
 
@@ -56,10 +56,6 @@ class Turn:
 
     def __init__(self) -> None:
         self.guest: WasmGuest | None = None
-
-
-class Refused(Exception):
-    """The guest asked for what ends its call: most often bytes that are not in its memory."""
 
 
 def read(guest: WasmGuest, at: int, size: int) -> bytes:
@@ -208,8 +204,12 @@ def bridge(turn: Turn, name: str, body: Body) -> Callback:
                 return guest.refuse(
                     Fault("host-calls", f"more than {HOST_CALLS} host calls in a step")
                 )
-            if guest.grows and memory_size(guest.context, guest.memory) != guest.size:
-                guest.look()
+            if (
+                guest.grows
+                and memory_size(guest.context, guest.memory) != guest.size
+                and guest.grown()
+            ):
+                guest.throttle()
             if at != guest.slots_at:
                 guest.slots_at, guest.slots = at, slots_at(at)
             slots = guest.slots

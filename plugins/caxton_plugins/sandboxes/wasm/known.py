@@ -8,7 +8,7 @@ from caxton_plugins.sandboxes.wasm.imports import CAXTON
 from caxton_plugins.sandboxes.wasm.wasi import WASI
 
 if TYPE_CHECKING:
-    from caxton_plugins.sandboxes.wasm.modules import Signature
+    from caxton_plugins.sandboxes.compilation.sections import Signature
 
 IMPORTS: Final[dict[str, dict[str, Signature]]] = {
     "caxton": {name: row[:2] for name, row in CAXTON.items()},

@@ -7,16 +7,17 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
+from caxton_core.budgets import Budget
 from caxton_core.errors import InvalidModule, LimitExceeded
 from caxton_core.ports import Guest, ModuleInfo
 from returns.result import Failure, Result, Success
 from wasmtime import WasmtimeError
 
+from caxton_plugins.sandboxes.compilation.cache import Cache
+from caxton_plugins.sandboxes.compilation.compiler import Compiler, compile_into, probe_once
 from caxton_plugins.sandboxes.mappings import MAPPINGS
 from caxton_plugins.sandboxes.wasm import modules
-from caxton_plugins.sandboxes.wasm.cache import Cache
-from caxton_plugins.sandboxes.wasm.compiler import Compiler
-from caxton_plugins.sandboxes.wasm.engines import PROFILES, Loaded, ProfileEngine
+from caxton_plugins.sandboxes.wasm.engines import PROFILES, Loaded, ProfileEngine, fingerprint
 from caxton_plugins.sandboxes.wasm.native import guest_class
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from caxton_core.ports import Host
     from caxton_core.resources import Limits
 
-    from caxton_plugins.sandboxes.wasm.modules import Survey
+    from caxton_plugins.sandboxes.compilation.surveys import Survey
 
 _IN_MEMORY: Final = 256  # modules; those that have guests stay anyway
 
@@ -34,8 +35,11 @@ class WasmSandbox:
 
     name = "wasm"
 
-    def __init__(self, cache: str = "", *, native: bool = True) -> None:
-        self._cache = Cache(cache)
+    def __init__(
+        self, cache: str = "", *, native: bool = True, budget: Budget | None = None
+    ) -> None:
+        self._budget = Budget() if budget is None else budget
+        self._cache = Cache(cache, fingerprint)
         self._guest_class = guest_class(native=native)
         self._compiler = Compiler()
         self._lock = threading.RLock()
@@ -56,12 +60,18 @@ class WasmSandbox:
         loaded = self._load(digest, profile)
         cached = isinstance(loaded, Success)
         if not cached:
-            loaded = self._compile(data, digest, profile).bind(
+            loaded = compile_into(self._cache, self._compiler, data, digest, profile).bind(
                 lambda survey: self._load(digest, profile)
             )
         return loaded.map(
             lambda module: ModuleInfo(
-                digest, len(data), profile, module.survey.exports, module.survey.imports, cached
+                digest,
+                len(data),
+                profile,
+                module.survey.exports,
+                module.survey.imports,
+                cached,
+                module.survey.memory_minimum,
             )
         )
 
@@ -79,7 +89,7 @@ class WasmSandbox:
             return Failure(LimitExceeded("memory", limits.memory, loaded.survey.memory_minimum))
         if refused := MAPPINGS.take(loaded.engine.mappings):
             return Failure(refused)
-        return Success(self._guest_class(loaded, limits, host))
+        return Success(self._guest_class(loaded, limits, host, self._budget))
 
     def close(self) -> None:
         """Release engines and the child process; guests must be closed before."""
@@ -92,20 +102,6 @@ class WasmSandbox:
     def fuel_per_ms(self, profile: str) -> int:
         """Return how much fuel is a millisecond of CPU here."""
         return self._engine(profile).unwrap().fuel_per_ms
-
-    def _compile(self, data: bytes, digest: str, profile: str) -> Result[Survey, InvalidModule]:
-        target = self._cache.room(profile)
-        source = target.with_suffix(".wasm")
-        try:
-            source.write_bytes(data)
-            found = self._compiler.compile(source, target, profile)
-            if isinstance(found, Success):
-                self._cache.keep(digest, profile, target, found.unwrap())
-                self._cache.remember_probe(profile)
-            return found
-        finally:
-            source.unlink(missing_ok=True)
-            target.unlink(missing_ok=True)
 
     def _load(self, digest: str, profile: str) -> Result[Loaded, InvalidModule]:
         """Return a module from memory or the cache."""
@@ -139,11 +135,9 @@ class WasmSandbox:
         """Return one of a profile's two engines; a child process builds it first."""
         with self._lock:
             if (profile, grows) not in self._engines:
-                if not self._cache.probed(profile):
-                    probe = self._compiler.probe(profile)
-                    if not isinstance(probe, Success):
-                        return Failure(probe.failure())
-                    self._cache.remember_probe(profile)
+                probed = probe_once(self._cache, self._compiler, profile)
+                if not isinstance(probed, Success):
+                    return Failure(probed.failure())
                 beside = self._engines.get((profile, not grows))
                 self._engines[profile, grows] = ProfileEngine(profile, grows=grows, beside=beside)
             return Success(self._engines[profile, grows])

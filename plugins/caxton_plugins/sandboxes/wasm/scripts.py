@@ -44,7 +44,7 @@ def starting(guest: WasmGuest, config: bytes) -> Script:
     guest.future = place.instantiate(guest.loaded.pre)
     yield
     place.find(present)
-    guest.look()
+    guest.place_memory()
     if "_initialize" in present:
         yield from _call(guest, _INITIALIZE)
     if "caxton_abi_version" in present:
@@ -153,3 +153,4 @@ def _call(guest: WasmGuest, entry: int) -> Generator[None, None, None]:
     )  # fmt: skip
     yield
     guest.look()
+    guest.fit()

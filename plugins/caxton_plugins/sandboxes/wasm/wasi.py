@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from caxton_plugins.sandboxes.budgets import LOG_LINE, Refused
 from caxton_plugins.sandboxes.wasm.calls import MASK, Slots
 from caxton_plugins.sandboxes.wasm.imports import (
-    LOG_LINE,
     Body,
-    Refused,
     fill_random,
     read,
     read_line,

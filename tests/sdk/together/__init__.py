@@ -1,0 +1,1 @@
+"""All samples of a language in one agent, because a component takes long to build."""

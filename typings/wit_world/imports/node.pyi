@@ -1,0 +1,29 @@
+from enum import Enum
+
+from wit_world.imports import messages
+
+class Refusal(Enum):
+    INVALID = 0
+    NO_SUCH_RECEIVER = 1
+    MAILBOX_FULL = 2
+    NOT_ALLOWED = 3
+    NOT_ADMITTED = 4
+    TOO_LARGE = 5
+    OVER_LIMIT = 6
+
+class Level(Enum):
+    TRACE = 0
+    DEBUG = 1
+    INFO = 2
+    WARN = 3
+    ERROR = 4
+
+def send(message: messages.Message) -> None: ...
+def log(level: Level, text: str) -> None: ...
+def now_ms() -> int: ...
+def random(size: int) -> bytes: ...
+def state_get(key: bytes) -> bytes | None: ...
+def state_put(key: bytes, value: bytes) -> bool: ...
+def state_delete(key: bytes) -> bool: ...
+def set_timer(delay_ms: int, payload: bytes) -> int | None: ...
+def cancel_timer(timer: int) -> bool: ...
