@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
+
 from caxton_core.ports import SUSPENDED, Fault
 from caxton_core.resources import Limits
-from caxton_core.units import ByteSize, CpuMillis
+from caxton_core.units import ByteSize, CpuMillis, Duration
+from caxton_plugins.sandboxes.budgets import MANY_CALLS
 from caxton_plugins.sandboxes.wasm import WasmSandbox
 from caxton_plugins.sandboxes.wasm.calls import memory_data
 from caxton_plugins.sandboxes.wasm.guest import WasmGuest
 
-from tests.plugins.sandboxes.guests import LOOP, PAGE, finish, handled, module, started
+from tests.plugins.sandboxes.guests import LOOP, PAGE, Host, finish, handled, module, started
 
 REFUSED = "(loop (drop (memory.grow (i32.const 1))) (br 0)) (unreachable)"
 """At the limit each round is a call into the runtime, for the fuel of four instructions."""
@@ -62,3 +65,32 @@ def test_the_clock_is_set_anew_for_each_call(sandbox: WasmSandbox) -> None:
     for _ in range(100):
         assert finish(guest, guest.handle(b"x")) is None
     assert isinstance(handled(guest, b"end"), Fault)
+
+
+def test_a_flood_of_host_calls_gets_smaller_slices(sandbox: WasmSandbox) -> None:
+    """Up to some calls a step may make several in a slice; beyond them each slice ends much sooner."""
+    host = Host()
+    calls = 0
+
+    def slow(_data: bytes) -> int:
+        nonlocal calls
+        calls += 1
+        until = time.perf_counter() + 50e-6
+        while time.perf_counter() < until:
+            pass
+        return 0
+
+    host.on_send = slow
+    body = "(loop (drop (call $send (i32.const 0) (i32.const 1))) (br 0)) (unreachable)"
+    limits = Limits(cpu_ms=CpuMillis(60_000), time_ms=Duration(60_000))
+    guest = started(sandbox, module(body), host, limits=limits)
+    slices = {MANY_CALLS: 0, 2 * MANY_CALLS: 0}
+    outcome = guest.handle(b"x")
+    for most in slices:
+        while calls < most:
+            assert outcome is SUSPENDED
+            outcome = guest.resume()
+            slices[most] += 1
+    assert slices[2 * MANY_CALLS] > 0.9 * MANY_CALLS / 2
+    assert slices[MANY_CALLS] < 0.75 * slices[2 * MANY_CALLS]
+    guest.close()

@@ -19,7 +19,9 @@ from caxton_plugins.sandboxes.budgets import (
     HOST_CALLS,
     HOST_TIME,
     HOST_TIME_MOST,
+    HOST_TIME_OF_MANY,
     LOG_LINE,
+    MANY_CALLS,
     RANDOM,
     STATE_KEY,
     TOO_LARGE,
@@ -153,7 +155,9 @@ def bridge(turn: Turn, name: str, body: Body) -> Callback:
                     Fault("host-calls", f"more than {HOST_CALLS} host calls in a step")
                 )
             body(guest, given, result)
-            if _now() - guest.slice_began > HOST_TIME:
+            if _now() - guest.slice_began > (
+                HOST_TIME if calls < MANY_CALLS else HOST_TIME_OF_MANY
+            ):
                 if not guest.throttled:
                     guest.throttle()
                 elif guest.burnt_since_throttle() > HOST_TIME_MOST:

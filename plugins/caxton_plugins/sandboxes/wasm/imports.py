@@ -21,7 +21,9 @@ from caxton_plugins.sandboxes.budgets import (
     HOST_CALLS,
     HOST_TIME,
     HOST_TIME_MOST,
+    HOST_TIME_OF_MANY,
     LOG_LINE,
+    MANY_CALLS,
     RANDOM,
     STATE_KEY,
     Refused,
@@ -212,7 +214,9 @@ def bridge(turn: Turn, name: str, body: Body) -> Callback:
                 guest.slots_at, guest.slots = at, slots_at(at)
             slots = guest.slots
             body(guest, slots)
-            if calls != 1 and _now() - guest.slice_began > HOST_TIME:
+            if calls != 1 and _now() - guest.slice_began > (
+                HOST_TIME if calls < MANY_CALLS else HOST_TIME_OF_MANY
+            ):
                 if not guest.throttled:
                     guest.throttle()
                 elif guest.burnt_since_throttle() > HOST_TIME_MOST:
