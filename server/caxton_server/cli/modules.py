@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from caxton_core.resources import profiles_of
+from caxton_core.resources import Limits, profiles_of
 
 from caxton_server.cli.connections import (
     answer,
@@ -99,7 +99,8 @@ def push(
 def check(file: Path, profile: str | None, json_: bool) -> None:
     """Tell whether a module could be deployed, in which profile, and why not; needs no node.
 
-    A component is told from a core module by its first bytes. `memory` is what limits.memory must at least be.
+    A component is told from a core module by its first bytes. `memory` is what limits.memory must at least be;
+    `limits` are those it would run under with a manifest that names none.
 
     \b
     Example:
@@ -109,10 +110,13 @@ def check(file: Path, profile: str | None, json_: bool) -> None:
     registry = installed()
     info, refused = _try(registry, content, [profile] if profile else list(profiles_of(content)))
     if json_:
-        found = {"profile": None} if info is None else plain(info)
+        found = {"profile": None} if info is None else {**plain(info), "limits": plain(Limits())}
         data({"file": str(file), **found, "refused": refused})
     elif info is not None:
-        pairs({"file": str(file), **plain(info), **_reasons(refused)})
+        limits = ", ".join(f"{name} {value}" for name, value in plain(Limits()).items())
+        pairs({"file": str(file), **plain(info), "limits": limits, **_reasons(refused)})
+        if info.memory > Limits().memory:
+            talk(f"Its manifest must set limits.memory to {info.memory} or more.")
     if info is None:
         raise Stopped(Exit.FAILURE, "\n".join([f"{file} is refused.", *_lines(refused)]))
 

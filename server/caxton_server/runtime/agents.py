@@ -131,7 +131,7 @@ class Agents:
             case Success(guest):
                 cell.guest = guest
             case Failure(LimitExceeded() as error):
-                fault = Fault("memory", str(error))
+                fault = Fault("memory", str(error), error.limit)
                 reach_by_fault(self.kernel, cell, fault)
                 done(fault)
                 return

@@ -36,8 +36,21 @@ def test_a_good_module_is_described(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert sorted(found["exports"]) == ["caxton_alloc", "handle_message", "memory"]
     assert any("log" in name for name in found["imports"])
     assert found["sha256"].startswith("sha256:")
+    assert (found["memory"], found["limits"]["memory"]) == (65_536, 16 << 20)
     assert main(["module", "check", path]) == 0
-    assert "strict" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert "strict" in told.out
+    assert "memory 16777216" in told.out
+    assert "must set limits.memory" not in told.err
+
+
+def test_a_module_that_needs_a_larger_limit_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever begins with more memory than the default is told what the manifest must set."""
+    path = write(tmp_path, AGENT.replace('"memory") 1', '"memory") 300'))
+    assert main(["module", "check", path]) == 0
+    assert "must set limits.memory to 19660800 or more" in capsys.readouterr().err
 
 
 def test_a_module_that_needs_more_than_strict_says_why(

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from caxton_plugins.sandboxes.components.engines import Loaded
 
-MAPPINGS_EACH: Final = 12
+MAPPINGS_EACH: Final = 8
 """What a store may map: parts of its memory with the room around them, tables, and the stack of its calls."""
 
 INSTANCES: Final = 200
