@@ -119,5 +119,5 @@ def _offer_types(folder: Path) -> None:
 
 JAVASCRIPT: Final = Language(
     name="javascript", title=TITLE, profile="component", source="agent.js",
-    watched=("**/*.js", "**/*.mjs", "**/*.json"), find=_find, build=_build,
+    watched=("*.js", "*.mjs", "*.ts", "*.json"), find=_find, build=_build,
 )  # fmt: skip

@@ -140,5 +140,5 @@ def readable(said: str, folders: list[Path], home: Path) -> str:
 
 PYTHON: Final = Language(
     name="python", title=TITLE, profile="component", source="agent.py",
-    watched=("**/*.py", REQUIREMENTS), find=_find, build=_build,
+    watched=("*.py", REQUIREMENTS), find=_find, build=_build,
 )  # fmt: skip

@@ -75,6 +75,6 @@ def _build(toolchain: Toolchain, build: Build) -> Result[Path, BuildFailed]:
 
 
 RUST: Final = Language(
-    name="rust", title=TITLE, profile="standard", source="agent.rs", watched=("**/*.rs",),
+    name="rust", title=TITLE, profile="standard", source="agent.rs", watched=("*.rs",),
     find=_find, build=_build,
 )  # fmt: skip

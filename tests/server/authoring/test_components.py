@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import importlib.util
 import zipfile
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from caxton_server.authoring import javascript, node, python
 from caxton_server.authoring.languages import LANGUAGES
-from caxton_server.authoring.toolchains import Build, BuildFailed, ToolchainMissing
+from caxton_server.authoring.toolchains import Build, BuildFailed, Language, ToolchainMissing
 from returns.result import Failure
 
 from tests.examples.compilers import AGENTS, need
@@ -147,3 +148,9 @@ def test_a_package_of_node_is_an_error_of_the_build(scripted: Path) -> None:
     """An agent has nothing of Node, and learns it before it runs."""
     said = build(scripted, "javascript", 'import fs from "node:fs";\nfs.readFileSync("x");\n')
     assert 'Could not resolve "node:fs"' in said
+
+
+@pytest.mark.parametrize("language", LANGUAGES.values(), ids=list(LANGUAGES))
+def test_a_change_of_the_source_is_seen(language: Language) -> None:
+    """What a language watches has the names of files, and its source is one of them."""
+    assert any(fnmatch.fnmatchcase(language.source, pattern) for pattern in language.watched)
