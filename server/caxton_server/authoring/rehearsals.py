@@ -33,7 +33,7 @@ from caxton_server.runtime.records import Sent
 Message = dict[str, Any]
 T = TypeVar("T")
 
-_MOST_TURNS: Final = 20_000
+_MOST_MESSAGES: Final = 10_000
 _MOST_TIMERS: Final = 10_000
 REFUSALS: Final = {
     -1: "it is no message", -2: "there is no such receiver", -3: "its mailbox is full", -4: "it is not allowed",
@@ -137,7 +137,8 @@ class Rehearsal:
     def settle(self) -> None:
         """Run until nobody has anything to do at this time."""
         node, scheduler, kernel = self.node, self.node.scheduler, self.node.kernel
-        for _ in range(_MOST_TURNS):
+        most = scheduler.handled + _MOST_MESSAGES
+        while scheduler.handled < most:
             node.timers.fire(kernel.tick())
             while scheduler.parked:
                 scheduler.resume(scheduler.parked.popleft())
@@ -147,7 +148,7 @@ class Rehearsal:
             due = node.timers.next_due
             if scheduler.idle and (due is None or due > kernel.now):
                 return
-        raise Broken(Restless(f"after {_MOST_TURNS} turns somebody still has messages"))
+        raise Broken(Restless(f"after {_MOST_MESSAGES} messages there are still more"))
 
     def advance(self, milliseconds: int) -> None:
         """Let time pass, from one timer to the next."""

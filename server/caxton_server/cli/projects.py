@@ -48,7 +48,11 @@ class LanguageType(click.ParamType[str]):
 @click.command()
 @click.argument("name")
 @click.option(
-    "--lang", "language", type=LanguageType(), required=True, help="The language: c, zig, ..."
+    "--lang",
+    "language",
+    type=LanguageType(),
+    required=True,
+    help="What to write it in: c, zig, assemblyscript.",
 )
 @click.option(
     "--dir", "folder", type=click.Path(path_type=Path), help="Where to; default a folder NAME."

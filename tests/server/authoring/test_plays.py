@@ -123,7 +123,7 @@ LOOP = r"""
 @pytest.mark.parametrize(
     ("does", "detail"),
     [
-        ("(call $send (i32.const 64) (i32.const 46))", "turns somebody still has messages"),
+        ("(call $send (i32.const 64) (i32.const 46))", "messages there are still more"),
         (
             "(i32.lt_s (call $timer (i64.const 1) (i32.const 0) (i32.const 1)) (i32.const 0))",
             "10000 timers rang",
