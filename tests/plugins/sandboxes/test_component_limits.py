@@ -183,6 +183,21 @@ def test_a_long_list_is_too_large(component_sandbox: ComponentSandbox) -> None:
     assert guest.alive
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"(drop (call $state-put (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 2200000))) {NOTHING}",
+        reply(f"(i64.store (i32.const {OUT + 24}) (i64.const {200_000 << 32 | 65_536}))"),
+    ],
+    ids=["value", "receivers"],
+)
+def test_a_swarm_of_values_is_made_once(component_sandbox: ComponentSandbox, body: str) -> None:
+    """A list far over its limit kills the instance, as making it held up the node."""
+    guest = started(component_sandbox, component(body, memory="60"), limits=LONG)
+    assert dies(handled(guest, WIRE), "trap", "far more than")
+    assert not guest.alive
+
+
 def test_too_much_memory_is_refused_before_an_instance_is_made(
     component_sandbox: ComponentSandbox,
 ) -> None:

@@ -3,13 +3,12 @@
 Rules:
 - Compiled code is native code: an entry is loaded only when its bytes have the checksum that was kept beside it, and
   what is loaded is those bytes, not a mapping of a file that somebody may write to or cut: small code as bytes, large
-  code as a sealed file in memory, which nobody can write to and which is mapped without being copied again.
+  code as a copy that has no name, so that nobody can open it. That is mapped, and takes no more memory than is used of it.
 - The checksum file is renamed into place last, so an entry is whole or absent; a broken one is compiled again.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import re
@@ -24,7 +23,6 @@ from caxton_plugins.sandboxes.compilation.surveys import Survey
 
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _PIECE: Final = 1 << 20
-_SEALS: Final = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -58,26 +56,30 @@ class Cache:
             return None
         return (code, entry.survey) if checksum(code) == entry.checksum else None
 
-    def find_sealed(self, digest: str, profile: str) -> tuple[int, Survey] | None:
-        """Do as `find`, with the code in a sealed file in memory: its descriptor is the caller's to close."""
+    def find_file(self, digest: str, profile: str) -> tuple[int, Survey] | None:
+        """Do as `find`, with the code in a nameless file: its descriptor, which only reads, is the caller's to close."""
         entry = self._entry(digest, profile)
         if entry is None:
             return None
         hashed = hashlib.sha256()
-        memory = os.memfd_create("caxton-module", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        copy = self.room(profile)
         try:
-            with self._home(digest, profile).open("rb", buffering=0) as file:
+            with (
+                self._home(digest, profile).open("rb", buffering=0) as file,
+                copy.open("wb") as into,
+            ):
                 while piece := file.read(_PIECE):
                     hashed.update(piece)
-                    os.write(memory, piece)
-            fcntl.fcntl(memory, fcntl.F_ADD_SEALS, _SEALS)
+                    into.write(piece)
+            descriptor = os.open(copy, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
-            os.close(memory)
             return None
+        finally:
+            copy.unlink(missing_ok=True)
         if hashed.hexdigest() != entry.checksum:
-            os.close(memory)
+            os.close(descriptor)
             return None
-        return memory, entry.survey
+        return descriptor, entry.survey
 
     def _entry(self, digest: str, profile: str) -> Entry | None:
         if _DIGEST.fullmatch(digest) is None:

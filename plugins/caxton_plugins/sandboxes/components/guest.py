@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from caxton_core.ports import FATAL_REASONS, SUSPENDED, Fault, Outcome
 
+from caxton_plugins.sandboxes.budgets import Refused
 from caxton_plugins.sandboxes.components import values
 from caxton_plugins.sandboxes.components.calls import Place, new_error
 from caxton_plugins.sandboxes.components.messages import NoMessage, read, write
@@ -197,6 +198,8 @@ class ComponentGuest:
             outcome = Fault("too-large", str(fault))
         except NoMessage as fault:
             outcome = Fault("bad-response", str(fault))
+        except Refused as fault:
+            outcome = Fault("trap", str(fault))
         if self._future:
             return self._first_slice()
         self._place.forget_result()

@@ -25,7 +25,7 @@ from caxton_plugins.sandboxes.budgets import (
     TOO_LARGE,
     Refused,
 )
-from caxton_plugins.sandboxes.components import values
+from caxton_plugins.sandboxes.components import answers, values
 from caxton_plugins.sandboxes.components.calls import Callback, define
 from caxton_plugins.sandboxes.components.messages import NoMessage, write
 from caxton_plugins.sandboxes.components.values import VALUE, Reader, TooMuch
@@ -64,7 +64,7 @@ def _send(guest: ComponentGuest, given: int, result: int) -> None:
         code = TOO_LARGE
     except NoMessage:
         code = NOT_A_MESSAGE
-    values.answer_refusal(result, code)
+    answers.answer_refusal(result, code)
 
 
 def _log_line(guest: ComponentGuest, given: int, _result: int) -> None:
@@ -73,43 +73,43 @@ def _log_line(guest: ComponentGuest, given: int, _result: int) -> None:
 
 
 def _now_ms(guest: ComponentGuest, _given: int, result: int) -> None:
-    values.answer_number(result, guest.host.now_ms())
+    answers.answer_number(result, guest.host.now_ms())
 
 
 def _random(guest: ComponentGuest, given: int, result: int) -> None:
     size = values.read_number(given)
     if size > RANDOM:
         raise Refused(f"{size} random bytes were asked for; {RANDOM} are allowed at once")
-    values.answer_bytes(result, guest.host.random(size))
+    answers.answer_bytes(result, guest.host.random(size))
 
 
 def _state_get(guest: ComponentGuest, given: int, result: int) -> None:
     key = values.read_bytes(given, STATE_KEY)
-    values.answer_some_bytes(result, None if key is None else guest.host.state_get(key))
+    answers.answer_some_bytes(result, None if key is None else guest.host.state_get(key))
 
 
 def _state_put(guest: ComponentGuest, given: int, result: int) -> None:
     key = values.read_bytes(given, STATE_KEY)
     value = values.read_bytes(given + VALUE, guest.state_quota)
     kept = key is not None and value is not None and guest.host.state_put(key, value) == 0
-    values.answer_bool(result, kept)
+    answers.answer_bool(result, kept)
 
 
 def _state_delete(guest: ComponentGuest, given: int, result: int) -> None:
     key = values.read_bytes(given, STATE_KEY)
-    values.answer_bool(result, key is not None and guest.host.state_delete(key) == 0)
+    answers.answer_bool(result, key is not None and guest.host.state_delete(key) == 0)
 
 
 def _set_timer(guest: ComponentGuest, given: int, result: int) -> None:
     payload = values.read_bytes(given + VALUE, guest.largest)
     delay = min(values.read_number(given), _LONGEST_DELAY)
     timer = -1 if payload is None else guest.host.set_timer(delay, payload)
-    values.answer_some_number(result, None if timer < 0 else timer)
+    answers.answer_some_number(result, None if timer < 0 else timer)
 
 
 def _cancel_timer(guest: ComponentGuest, given: int, result: int) -> None:
     timer = values.read_number(given)
-    values.answer_bool(result, guest.host.cancel_timer(timer) == 0)
+    answers.answer_bool(result, guest.host.cancel_timer(timer) == 0)
 
 
 BODIES: Final[dict[str, Body]] = {

@@ -1,4 +1,4 @@
-"""The port `Sandbox` for components: check in a child process, keep on disk, open from a sealed file in memory."""
+"""The port `Sandbox` for components: check in a child process, keep on disk, open from a nameless copy."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class ComponentSandbox:
             if digest in self._loaded:
                 self._loaded.move_to_end(digest)
                 return Success(self._loaded[digest])
-            found = self._cache.find_sealed(digest, PROFILE)
+            found = self._cache.find_file(digest, PROFILE)
             if found is None:
                 return Failure(InvalidModule(f"{digest} was not compiled for profile {PROFILE}"))
             descriptor, survey = found

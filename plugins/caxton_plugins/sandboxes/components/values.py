@@ -1,8 +1,7 @@
 """Values of the world in wasmtime's C form: written for a call, read from a guest.
 
 Rules:
-- What is given to a call lies in memory of our own (`Lowered`), which wasmtime copies from and never frees; what a
-  host function answers lies in memory of wasmtime's, which it frees.
+- What is given to a call lies in memory of our own (`Lowered`), which wasmtime copies from and never frees.
 - What a guest gave is read with a budget: no text is copied before its size was counted, no list walked before its length.
 - The types of functions were compared with the world (`signatures.py`), and still each kind is looked at before it is believed.
 """
@@ -14,8 +13,8 @@ from typing import Final
 
 from caxton_plugins.sandboxes.budgets import Refused
 from caxton_plugins.sandboxes.components.messages import Message
-from caxton_plugins.sandboxes.components.worlds import FIELDS, REFUSALS
-from caxton_plugins.sandboxes.library import Pointer, symbol, view_of
+from caxton_plugins.sandboxes.components.worlds import FIELDS
+from caxton_plugins.sandboxes.library import Pointer, view_of
 
 BOOL: Final = 0
 U8: Final = 2
@@ -27,10 +26,7 @@ _WORDS = VALUE // 8
 _ENTRY_WORDS = 2 + _WORDS  # of a record: a name, then a value
 NAMES: Final = 1_000
 """The most names in a list, and the most extra fields, of a message from a guest."""
-
-_new = symbol("wasmtime_component_val_new", Pointer, Pointer)
-_list_new = symbol("wasmtime_component_vallist_new_uninit", None, Pointer, ctypes.c_size_t)
-_name_new = symbol("wasm_byte_vec_new", None, Pointer, ctypes.c_size_t, ctypes.c_char_p)
+_SWARM: Final = 1 << 17
 
 _FIELD_NAMES = [name.encode() for name in FIELDS]
 _JOINED = b"".join(_FIELD_NAMES)
@@ -88,7 +84,7 @@ def lower_text(text: bytes) -> Lowered:
 
 def lower_bytes(data: bytes) -> Lowered:
     """Write one list of bytes, which has a whole value for each."""
-    items = _items(data)
+    items = items_of(data)
     lowered = Lowered(_WORDS, bytes(items))
     lowered.text(0, LIST, 0, len(data))
     return lowered
@@ -165,7 +161,8 @@ def _fill_list(lowered: Lowered, at: int, where: list[tuple[object, object]], fr
     return inner
 
 
-def _items(data: bytes) -> bytearray:
+def items_of(data: bytes) -> bytearray:
+    """Return the values of a list of bytes."""
     items = bytearray(VALUE * len(data))
     items[0::VALUE] = bytes((U8,)) * len(data)
     items[8::VALUE] = data
@@ -220,6 +217,7 @@ class Reader:
     def _list(self, at: int) -> range:
         kind, count, data = _head(at)
         _expect(kind == LIST)
+        _bound(count, NAMES)
         if count > NAMES:
             raise TooMuch(f"the message has a list of {count}; {NAMES} are allowed")
         return range(data, data + VALUE * count, VALUE)
@@ -241,6 +239,7 @@ def read_bytes(at: int, most: int) -> bytes | None:
     """Read a list of bytes; None when it is longer than `most`."""
     kind, count, data = _head(at)
     _expect(kind == LIST)
+    _bound(count, most)
     if count > most:
         return None
     return view_of(data, VALUE * count)[8::VALUE].tobytes() if count else b""
@@ -267,6 +266,12 @@ def read_result(at: int) -> tuple[bool, int]:
     return bool(good & 0xFF), inner
 
 
+def _bound(count: int, most: int) -> None:
+    """Refuse a list that nobody makes by mistake: making it took the node's thread, and once is enough."""
+    if count > max(_SWARM, 2 * most):
+        raise Refused(f"a list of {count} is far more than the {most} that are allowed")
+
+
 def _head(at: int) -> tuple[int, int, int]:
     words = view_of(at, VALUE).cast("Q")
     return words[0] & 0xFF, words[1], words[2]
@@ -275,59 +280,3 @@ def _head(at: int) -> tuple[int, int, int]:
 def _expect(holds: bool) -> None:  # an assertion that survives -O
     if not holds:
         raise Refused("a value is not of the type of the world")
-
-
-# Answering a host call
-
-
-def _words_at(at: int) -> memoryview:
-    return view_of(at, VALUE).cast("Q")
-
-
-def answer_bool(at: int, truth: bool) -> None:  # it is the value
-    """Answer a truth value."""
-    words = _words_at(at)
-    words[0], words[1] = BOOL, int(truth)
-
-
-def answer_number(at: int, number: int) -> None:
-    """Answer a u64."""
-    words = _words_at(at)
-    words[0], words[1] = U64, number
-
-
-def answer_bytes(at: int, data: bytes) -> None:
-    """Answer a list of bytes."""
-    _list_new(at + 8, len(data))
-    words = _words_at(at)
-    words[0] = LIST
-    if data:
-        view_of(words[2], VALUE * len(data))[:] = _items(data)
-
-
-def answer_some_bytes(at: int, data: bytes | None) -> None:
-    """Answer an optional list of bytes."""
-    inner = (ctypes.c_uint64 * _WORDS)()
-    if data is not None:
-        answer_bytes(ctypes.addressof(inner), data)
-    words = _words_at(at)
-    words[0], words[1] = OPTION, 0 if data is None else _new(ctypes.addressof(inner))
-
-
-def answer_some_number(at: int, number: int | None) -> None:
-    """Answer an optional u32."""
-    inner = (ctypes.c_uint64 * _WORDS)(U32, number or 0)
-    words = _words_at(at)
-    words[0], words[1] = OPTION, 0 if number is None else _new(ctypes.addressof(inner))
-
-
-def answer_refusal(at: int, code: int) -> None:
-    """Answer `send`: 0, or one of the negative numbers that core modules get."""
-    words = _words_at(at)
-    if code == 0:
-        words[0], words[1], words[2] = RESULT, 1, 0
-        return
-    name = REFUSALS[-code - 1].encode()
-    inner = (ctypes.c_uint64 * _WORDS)(ENUM)
-    _name_new(ctypes.addressof(inner) + 8, len(name), name)
-    words[0], words[1], words[2] = RESULT, 0, _new(ctypes.addressof(inner))
