@@ -63,7 +63,7 @@ def wheel(session: nox.Session) -> None:
     session.install(f"{built}[test]")
     session.run("pytest", "-q", "tests/test_installed.py", "tests/core")
     with session.chdir(session.create_tmp()):
-        for language in ("c", "zig"):
+        for language in ("c", "zig", "python"):
             shutil.rmtree(language, ignore_errors=True)
             session.run("caxton", "agent", "new", language, "--lang", language)
             session.run("caxton", "agent", "build", language)
