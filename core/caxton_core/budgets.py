@@ -38,9 +38,9 @@ class Budget:
     >>> budget = Budget(1 << 20)
     >>> budget.room
     65536
-    >>> budget.enter(None); budget.grew(900_000)
+    >>> budget.enter(None); budget.grew(1_000_000)
     >>> budget.room, str(budget.refusal(900_000))
-    (0, 'The limit runtime.node_memory of 1048576 is exceeded (1865536 attempted).')
+    (0, 'The limit runtime.node_memory of 1048576 is exceeded (1965536 attempted).')
     """
 
     def __init__(self, limit: int | None = None) -> None:
