@@ -18,7 +18,6 @@ from caxton_core.ports import Fault
 from caxton_plugins.sandboxes.budgets import (
     HOST_CALLS,
     HOST_TIME,
-    HOST_TIME_MOST,
     HOST_TIME_OF_MANY,
     LOG_LINE,
     MANY_CALLS,
@@ -155,13 +154,12 @@ def bridge(turn: Turn, name: str, body: Body) -> Callback:
                     Fault("host-calls", f"more than {HOST_CALLS} host calls in a step")
                 )
             body(guest, given, result)
-            if _now() - guest.slice_began > (
-                HOST_TIME if calls < MANY_CALLS else HOST_TIME_OF_MANY
+            if (
+                _now() - guest.slice_began
+                > (HOST_TIME if calls < MANY_CALLS else HOST_TIME_OF_MANY)
+                and guest.never_lets_go()
             ):
-                if not guest.throttled:
-                    guest.throttle()
-                elif guest.burnt_since_throttle() > HOST_TIME_MOST:
-                    return guest.refuse(Fault("time", "its host calls never let go of the thread"))
+                return guest.refuse(Fault("time", "its host calls never let go of the thread"))
         except Refused as error:
             return guest.refuse(Fault("trap", f"{name}: {error}"))
         except BaseException as error:  # noqa: BLE001  # whatever leaves a callback is lost, and the guest runs on
