@@ -47,6 +47,7 @@ def engine() -> Iterator[WasmSandbox]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(imports, "_now", CLOCK)
         patch.setattr(slices, "_now", CLOCK)
+        patch.setattr(slices, "_cpu", CLOCK)
         made = WasmSandbox()
         yield made
         made.close()
