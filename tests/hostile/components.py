@@ -89,6 +89,14 @@ def content(at: int, size: int, *, record: int = RECORD_AT) -> str:
     return number(record + CONTENT, 8, 1) + listed(record + CONTENT + 4, at, size)
 
 
+def repeated(at: int, count: int, first: int, size: int) -> str:
+    """WAT that writes a list of strings which are all the same; it needs a local $i."""
+    where = f"(i32.add (i32.const {at}) (i32.shl (local.get $i) (i32.const 3)))"
+    return f"""(local.set $i (i32.const 0)) (loop
+      (i32.store {where} (i32.const {first})) (i32.store offset=4 {where} (i32.const {size}))
+      (br_if 0 (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const {count}))))"""
+
+
 def to(size: int) -> str:
     """WAT that addresses the message to the name of so many bytes with which the data begins."""
     return listed(LIST_AT, DATA, size) + listed(RECEIVERS, LIST_AT, 1)

@@ -22,6 +22,7 @@ from tests.hostile.components import (
     of,
     ok,
     record,
+    repeated,
     sent,
     start,
     telling,
@@ -133,6 +134,11 @@ _FLOODS = (
     fails("flood/much-that-is-random", whole(
         _flood(f"(global.set $top (i32.const {FAR})) (call $random (i32.const 65536) (i32.const {LIST_AT}))"),
         memory=_FAR_AWAY), "time", manifest=_SHORT),
+    fails("flood/names", whole(record(listed(RECEIVERS, FAR, 10_000)) + _flood(SEND), memory=_FAR_AWAY), "time",
+          manifest=_SHORT, slow=True),
+    fails("flood/long-names", whole(
+        f"(local $i i32) {repeated(FAR, 60, 2 * FAR, 250_000)} {record(listed(RECEIVERS, FAR, 60))} {_flood(SEND)}",
+        memory=_FAR_AWAY), "time", manifest=_SHORT),
     of("flood/fan-out", whole(telling(f"{_ADDRESSED} (loop {SEND} (br_if 0 (i32.eqz {SAID})))", SAID), data="neighbour"),
        "handle", Answered(7)),
     of("flood/itself", whole(f"{record(to(7))} {SEND} {SEND} {NOTHING}", data="hostile"), "handle", Silent()),
@@ -161,6 +167,7 @@ _BAD = {
 _HUGE = 2_500_000  # items: what wasmtime admits
 _TOO_MANY = 5_000_000
 _SWARM = "far more than"
+_FLOOD = "are far more than any"
 _VALUES = (
     *[of(f"message/sent/content/{name}", whole(_content(words), data="neighbour" + words), "handle", Answered(1))
       for name, words in _BAD.items()],
@@ -195,6 +202,16 @@ _VALUES = (
           manifest=limited(memory="64MiB"), slow=True),
     of("swarm/exported-state", whole(export_state=f"{number(OUT, 8, 1)} {listed(OUT + 4, 0, _HUGE)} (i32.const {OUT})",
                                      memory="200"), "export", NotPromoted("trap", _SWARM), next=whole()),
+    fails("swarm/letters/sent", whole(
+        f"(local $i i32) {repeated(FAR, 70, 2 * FAR, 250_000)} {sent(listed(RECEIVERS, FAR, 70))}", memory=_FAR_AWAY),
+        "trap", _FLOOD),
+    fails("swarm/letters/answered", whole(
+        f"(local $i i32) {repeated(FAR, 70, 2 * FAR, 250_000)} {reply(listed(OUT + 24, FAR, 70))}", memory=_FAR_AWAY),
+        "trap", _FLOOD),
+    fails("swarm/letters/of-a-line", whole(f"(call $log (i32.const 4) (i32.const {FAR}) (i32.const {17 << 20})) {NOTHING}",
+                                           memory="300"), "trap", _FLOOD, manifest=limited(memory="32MiB")),
+    fails("swarm/letters/of-an-error", whole(f"{number(OUT, 8, 1)} {listed(OUT + 4, FAR, 17 << 20)} (i32.const {OUT})",
+                                             memory="300"), "trap", _FLOOD, manifest=limited(memory="32MiB")),
     of("value/over-the-quota", whole(telling("", PUT.format(0, 8, FAR, 1_100_000)), memory=_FAR_AWAY), "handle", Answered(0)),
     of("value/long-key", whole(telling("", PUT.format(0, 1_025, 0, 1))), "handle", Answered(0)),
     of("value/long-timer", whole(telling(

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, TypeAlias
 from caxton_core.ports import FATAL_REASONS, SUSPENDED, Fault, Outcome
 
 from caxton_plugins.sandboxes.budgets import Refused
-from caxton_plugins.sandboxes.components import values
+from caxton_plugins.sandboxes.components import readers, values
 from caxton_plugins.sandboxes.components.calls import Place, new_error
 from caxton_plugins.sandboxes.components.messages import NoMessage, read, write
-from caxton_plugins.sandboxes.components.values import Lowered, Reader, TooMuch
+from caxton_plugins.sandboxes.components.readers import Reader, TooMuch
+from caxton_plugins.sandboxes.components.values import Lowered
 from caxton_plugins.sandboxes.library import FOREVER, drop, poll, sentence
 from caxton_plugins.sandboxes.slices import Pace
 
@@ -224,14 +225,14 @@ class ComponentGuest(Pace):
     # Results
 
     def _verdict(self, name: str) -> Outcome:
-        good, inner = values.read_result(self.place.result)
+        good, inner = readers.read_result(self.place.result)
         return None if good else agent_error(name, inner)
 
     def _response(self) -> Outcome:
-        good, inner = values.read_result(self.place.result)
+        good, inner = readers.read_result(self.place.result)
         if not good:
             return agent_error("handle", inner)
-        message = values.read_option(inner)
+        message = readers.read_option(inner)
         if not message:
             return None
         wire = write(Reader(self.largest).message(message))
@@ -240,10 +241,10 @@ class ComponentGuest(Pace):
         return wire
 
     def _state(self) -> Outcome:
-        inner = values.read_option(self.place.result)
+        inner = readers.read_option(self.place.result)
         if not inner:
             return None
-        state = values.read_bytes(inner, self.state_quota)
+        state = readers.read_bytes(inner, self.state_quota)
         if state is None:
             raise TooMuch(f"the state has more than the {self.state_quota} bytes that are allowed")
         return state
@@ -251,6 +252,6 @@ class ComponentGuest(Pace):
 
 def agent_error(name: str, at: int) -> Fault:
     """Say with which text of its own a guest failed: cut, on one line, without control characters."""
-    text = values.read_start(at, 4 * ERROR_TEXT).decode("utf-8", "replace")[:ERROR_TEXT]
+    text = readers.read_start(at, 4 * ERROR_TEXT).decode("utf-8", "replace")[:ERROR_TEXT]
     plain = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return Fault("agent-error", f"{name}: {plain}" if plain else f"{name} failed without a word")
