@@ -84,6 +84,11 @@ _MEMORY = (
         "trap"),
     start("memory/too-large-to-begin-with", whole(memory="300"), "memory", "exceeded"),
     start("memory/second", whole(parts="(core module $m (memory 1)) (core instance (instantiate $m))"), "memory"),
+    # Handles of resources lie in the node's own memory.
+    start("memory/handles", whole(parts="""(type $r (resource (rep i32))) (core func $new (canon resource.new $r))
+        (core module $m (import "" "new" (func $new (param i32) (result i32)))
+          (func $f (loop (drop (call $new (i32.const 1))) (br 0))) (start $f))
+        (core instance (instantiate $m (with "" (instance (export "new" (func $new))))))"""), "trap", "handle limit"),
     start("memory/instances", whole(parts="(core module $m) " + "(core instance (instantiate $m))" * 200), "memory"),
     start("memory/tables", whole(
         parts="(core module $m (table 1 funcref)) " + "(core instance (instantiate $m))" * 11), "memory"),
@@ -257,7 +262,7 @@ _LIES = (
     fails("lie/realloc/misaligned", whole(realloc="(i32.const 20001)"), "trap", "realloc"),
     # Everything at one place, page 0 included: it is the guest's own memory that it spoils.
     of("lie/realloc/always-zero", whole(realloc="(i32.const 0)"), "handle", _TWICE),
-    of("lie/realloc/over-its-own-code-of-results", whole(realloc=f"(i32.const {OUT})"), "handle", _TWICE),
+    of("lie/realloc/over-its-result", whole(realloc=f"(i32.const {OUT})"), "handle", _TWICE),
     keeps("lie/realloc", _WITH_STATE, whole(
         realloc="(global.set $top (i32.add (global.get $top) (i32.const 30000))) (global.get $top)"), "trap", "realloc"),
     *[of(f"encoding/{name}", whole(f"(call $log (i32.const 4) (i32.const {FAR}) (i32.const {size})) {ok()}", data="9",
