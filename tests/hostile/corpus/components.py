@@ -32,7 +32,7 @@ from tests.hostile.components import (
 from tests.plugins.sandboxes.components import CONTENT, DATA, LOOP, NOTHING, OUT, failing, reply
 
 _CPU = "CPU time of a call"
-_TWICE = Answered(9)
+_OK = Answered(9)
 _BOUNDS = "out of bounds"
 _FAR_AWAY = "60"  # pages of a memory that has room for long values
 _STATE = f"""{number(OUT, 8, 1)} {listed(OUT + 4, DATA, 5)} (i32.const {OUT})"""
@@ -76,7 +76,7 @@ _LOOPS = (
 
 _MEMORY = (
     of("memory/grows-to-its-limit", whole(
-        f"(loop (br_if 0 (i32.ne (memory.grow (i32.const 1)) (i32.const -1)))) {ok()}", data="9"), "handle", _TWICE),
+        f"(loop (br_if 0 (i32.ne (memory.grow (i32.const 1)) (i32.const -1)))) {ok()}", data="9"), "handle", _OK),
     of("memory/grows-at-once", whole(
         telling("", "(i32.add (i32.const 2) (memory.grow (i32.const 65535)))")), "handle", Answered(1)),
     fails("memory/realloc-takes-it-all", whole(
@@ -225,7 +225,7 @@ _VALUES = (
     fails("value/too-much-that-is-random", whole(f"(call $random (i32.const -1) (i32.const {LIST_AT})) {NOTHING}"), "trap",
           "65536 are allowed"),
     of("value/log-of-16-mib", whole(f"(call $log (i32.const 4) (i32.const {FAR}) (i32.const {15 << 20})) {ok()}", data="9",
-                                    memory="256"), "handle", _TWICE),
+                                    memory="256"), "handle", _OK),
     of("value/log-with-escapes", whole(f"(call $log (i32.const 2) (i32.const {DATA}) (i32.const 9)) {NOTHING}",
                                        data="a\x1b[2J\r\nb\0"), "handle", Logged(("a\ufffd[2J\ufffd\ufffdb\ufffd",))),
     fails("value/error-text-of-16-mib", whole(f"{number(OUT, 8, 1)} {listed(OUT + 4, FAR, 15 << 20)} (i32.const {OUT})",
@@ -261,12 +261,12 @@ _LIES = (
         ("minus-one", -1), ("the-end", 65_536), ("across-the-end", 65_535), ("half-way", 0x7FFFFFFF))],
     fails("lie/realloc/misaligned", whole(realloc="(i32.const 20001)"), "trap", "realloc"),
     # Everything at one place, page 0 included: it is the guest's own memory that it spoils.
-    of("lie/realloc/always-zero", whole(realloc="(i32.const 0)"), "handle", _TWICE),
-    of("lie/realloc/over-its-result", whole(realloc=f"(i32.const {OUT})"), "handle", _TWICE),
+    of("lie/realloc/always-zero", whole(realloc="(i32.const 0)"), "handle", _OK),
+    of("lie/realloc/over-its-result", whole(realloc=f"(i32.const {OUT})"), "handle", _OK),
     keeps("lie/realloc", _WITH_STATE, whole(
         realloc="(global.set $top (i32.add (global.get $top) (i32.const 30000))) (global.get $top)"), "trap", "realloc"),
     *[of(f"encoding/{name}", whole(f"(call $log (i32.const 4) (i32.const {FAR}) (i32.const {size})) {ok()}", data="9",
-                                   memory="256", lower=f"string-encoding={name}"), "handle", _TWICE)
+                                   memory="256", lower=f"string-encoding={name}"), "handle", _OK)
       for name, size in (("utf16", 7 << 20), ("latin1+utf16", 15 << 20))],
 )  # fmt: skip
 
