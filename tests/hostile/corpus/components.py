@@ -119,7 +119,7 @@ _SHORT = limited(time_ms=300)
 _ADDRESSED = record(to(9))
 _FLOODS = (
     *[fails(f"flood/{name}", whole(before + _flood(call), data="neighbour"), "host-calls", manifest=_LATE,
-            slow=name == "send")
+            slow=name in ("send", "state-put/other-keys", "state-delete", "cancel-timer"))
       for name, before, call in (
         ("send", _ADDRESSED, SEND),
         ("log", "", f"(call $log (i32.const 4) (i32.const {DATA}) (i32.const 9))"),
@@ -135,15 +135,15 @@ _FLOODS = (
     fails("flood/large-values", whole(_flood(f"(drop {PUT.format(0, 8, FAR, 1_000_000)})"), memory=_FAR_AWAY), "time",
           manifest=_SHORT),
     fails("flood/long-lines", whole(_flood(f"(call $log (i32.const 4) (i32.const {FAR}) (i32.const {15 << 20}))"), memory="256"),
-          "time", manifest=_SHORT),
+          "time", manifest=_SHORT, slow=True),
     fails("flood/much-that-is-random", whole(
         _flood(f"(global.set $top (i32.const {FAR})) (call $random (i32.const 65536) (i32.const {LIST_AT}))"),
-        memory=_FAR_AWAY), "time", manifest=_SHORT),
+        memory=_FAR_AWAY), "time", manifest=_SHORT, slow=True),
     fails("flood/names", whole(record(listed(RECEIVERS, FAR, 10_000)) + _flood(SEND), memory=_FAR_AWAY), "time",
           manifest=_SHORT, slow=True),
     fails("flood/long-names", whole(
         f"(local $i i32) {repeated(FAR, 60, 2 * FAR, 250_000)} {record(listed(RECEIVERS, FAR, 60))} {_flood(SEND)}",
-        memory=_FAR_AWAY), "time", manifest=_SHORT),
+        memory=_FAR_AWAY), "time", manifest=_SHORT, slow=True),
     of("flood/fan-out", whole(telling(f"{_ADDRESSED} (loop {SEND} (br_if 0 (i32.eqz {SAID})))", SAID), data="neighbour"),
        "handle", Answered(7)),
     of("flood/itself", whole(f"{record(to(7))} {SEND} {SEND} {NOTHING}", data="hostile"), "handle", Silent()),
@@ -202,11 +202,11 @@ _VALUES = (
     fails("swarm/send/extras", whole(sent(listed(EXTRAS, FAR, 900_000)), memory="1024"), "trap", _SWARM,
           manifest=limited(memory="64MiB"), slow=True),
     fails("swarm/answered/receivers", whole(reply(listed(OUT + 24, FAR, 2_000_000)), memory="1024"), "trap", _SWARM,
-          manifest=limited(memory="64MiB")),
+          manifest=limited(memory="64MiB"), slow=True),
     fails("swarm/answered/extras", whole(reply(listed(OUT + 184, FAR, 900_000)), memory="1024"), "trap", _SWARM,
           manifest=limited(memory="64MiB"), slow=True),
     of("swarm/exported-state", whole(export_state=f"{number(OUT, 8, 1)} {listed(OUT + 4, 0, _HUGE)} (i32.const {OUT})",
-                                     memory="200"), "export", NotPromoted("trap", _SWARM), next=whole()),
+                                     memory="200"), "export", NotPromoted("trap", _SWARM), next=whole(), slow=True),
     fails("swarm/letters/sent", whole(
         f"(local $i i32) {repeated(FAR, 70, 2 * FAR, 250_000)} {sent(listed(RECEIVERS, FAR, 70))}", memory=_FAR_AWAY),
         "trap", _FLOOD),

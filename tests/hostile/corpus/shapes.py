@@ -165,7 +165,7 @@ CASES: tuple[Case, ...] = (
     load("bomb/function-of-a-mebibyte", _inside(code(body=b"\x01" * (1 << 20))), "1048576 are allowed"),
     load("bomb/locals", _inside(code(groups=[leb(10_001) + I64], body=b"")), "more than 10000 locals"),
     load("bomb/blocks", _inside(code(body=_BLOCKS)), "blocks inside each other"),
-    load("bomb/size", lambda: HEAD + bytes(48 << 20), "50331648 are allowed"),
+    load("bomb/size", lambda: HEAD + bytes(48 << 20), "50331648 are allowed", slow=True),
     of("bomb/many-functions-that-are-admitted", whole(parts="(core module " + "(func)" * 19_000 + ")"), "load", Answered(9),
        slow=True),
     of("bomb/blocks-that-are-admitted", whole(parts="(core module (func " + "(block " * 2_000 + ")" * 2_000 + "))"), "load",
