@@ -50,13 +50,22 @@ def mutant(seed: int, number: int) -> bytes:
     chance = random.Random(f"{seed}/{number}")
     data = smith.generate(chance) if chance.random() < 0.6 else chance.choice(seeds())
     for _ in range(chance.randrange(CHANGES)):
-        change = chance.choices(_CHANGES, _WEIGHTS)[0]
-        data = change(chance, data)
+        data = changed(chance, data)
     return data
 
 
+def changed(chance: random.Random, data: bytes) -> bytes:
+    """Change a module once."""
+    return chance.choices(_CHANGES, _WEIGHTS)[0](chance, data)
+
+
+def changed_gently(chance: random.Random, data: bytes) -> bytes:
+    """Change a module so that it stays valid: another number, address or operator."""
+    return chance.choice(_GENTLE)(chance, data)
+
+
 def parts_of(data: bytes) -> list[tuple[int, bytes]]:
-    """Return a module's sections; what is no section any more is cut off."""
+    """Return the sections of a module or a component; what is no section any more is cut off."""
     found = []
     reader = Reader(data, len(MAGIC), len(data))
     try:
@@ -68,9 +77,9 @@ def parts_of(data: bytes) -> list[tuple[int, bytes]]:
     return found
 
 
-def whole(parts: list[tuple[int, bytes]]) -> bytes:
+def whole(parts: list[tuple[int, bytes]], *, head: bytes = MAGIC) -> bytes:
     """Put sections together."""
-    return MAGIC + b"".join(section(number, body) for number, body in parts)
+    return head + b"".join(section(number, body) for number, body in parts)
 
 
 # Changes to one section
@@ -79,7 +88,7 @@ def whole(parts: list[tuple[int, bytes]]) -> bytes:
 def _with_section(data: bytes, number: int, change: Callable[[bytes], bytes]) -> bytes:
     return whole([
         (each, change(body) if each == number else body) for each, body in parts_of(data)
-    ])  # fmt: skip
+    ], head=data[:8])  # fmt: skip
 
 
 def _bodies(body: bytes) -> list[tuple[bytes, list[Instruction]]] | None:
@@ -211,7 +220,7 @@ def _segments(chance: random.Random, data: bytes) -> bytes:
     return _with_section(data, DATA, lambda _: b"\1\0\x41" + signed(at) + b"\x0b" + sized(text))
 
 
-def _sections(chance: random.Random, data: bytes) -> bytes:
+def change_sections(chance: random.Random, data: bytes) -> bytes:
     """Leave a section out, repeat it, or let two change places."""
     parts = parts_of(data)
     if not parts:
@@ -226,10 +235,10 @@ def _sections(chance: random.Random, data: bytes) -> bytes:
             parts[one], parts[other] = parts[other], parts[one]
         case _:
             parts[one] = (chance.randrange(16), parts[one][1])
-    return whole(parts)
+    return whole(parts, head=data[:8])
 
 
-def _counts(chance: random.Random, data: bytes) -> bytes:
+def change_counts(chance: random.Random, data: bytes) -> bytes:
     """Let a section say that it has more or fewer things."""
     parts = parts_of(data)
     if not parts:
@@ -238,7 +247,7 @@ def _counts(chance: random.Random, data: bytes) -> bytes:
     number, body = parts[place]
     count = chance.choice((0, 1, 127, 128, 10_001, 0xFFFFFFFF, body[0] + 1 if body else 1))
     parts[place] = (number, leb(count) + body[1:])
-    return whole(parts)
+    return whole(parts, head=data[:8])
 
 
 def _types(chance: random.Random, data: bytes) -> bytes:
@@ -253,7 +262,7 @@ def _types(chance: random.Random, data: bytes) -> bytes:
     return _with_section(data, FUNCTION, changed)
 
 
-def _bits(chance: random.Random, data: bytes) -> bytes:
+def change_bits(chance: random.Random, data: bytes) -> bytes:
     """Change, put in or take out a few bytes."""
     changed = bytearray(data)
     for _ in range(chance.choice((1, 1, 2, 8))):
@@ -279,7 +288,8 @@ def _splice(chance: random.Random, data: bytes) -> bytes:
 Change = Callable[[random.Random, bytes], bytes]
 _WEIGHED: dict[Change, int] = {
     _in_code(_constant): 10, _in_code(_offset): 6, _in_code(_operator): 10, _in_code(_index): 5, _in_code(_repeat): 5,
-    _in_code(_leave_out): 3, _in_code(_swap): 2, _in_code(_strange): 2, _limits: 3, _segments: 6, _sections: 2,
-    _counts: 2, _types: 2, _bits: 6, _splice: 1,
+    _in_code(_leave_out): 3, _in_code(_swap): 2, _in_code(_strange): 2, _limits: 3, _segments: 6, change_sections: 2,
+    change_counts: 2, _types: 2, change_bits: 6, _splice: 1,
 }  # fmt: skip
 _CHANGES, _WEIGHTS = list(_WEIGHED), list(_WEIGHED.values())
+_GENTLE = (_in_code(_constant), _in_code(_constant), _in_code(_offset), _in_code(_operator))

@@ -32,6 +32,7 @@ from tests.hostile.attacks import NAME, PATIENCE, attack, attacker, limit_of
 from tests.hostile.cases import Case, NotStarted, Refused
 from tests.hostile.corpus import CASES
 from tests.hostile.hops import PAIR, Hops, Pair
+from tests.plugins.sandboxes.components import component
 
 NEIGHBOUR, PROBE = "neighbour", "probe"
 PACE = 0.002
@@ -102,6 +103,7 @@ class Runner:
     def __init__(self, bed: Bed, watch: Watch) -> None:
         self.node, self.watch = bed.node, watch
         self.answered = 0
+        self._has_components = False
 
     async def prepare(self) -> None:
         """Deploy the neighbour, and compile what is deployed after each case."""
@@ -109,9 +111,19 @@ class Runner:
         await self._ask(NEIGHBOUR)
         await self._probe()
 
+    async def _make(self, case: Case) -> bytes:
+        """Build the module of a case; the engine of components is there before the first that needs it."""
+        if case.manifest.get("profile") == "component" and not self._has_components:
+            manifest = Manifest.parse({"name": PROBE, "profile": "component"}).unwrap()
+            done = await self.node.deploy(manifest, component())
+            assert isinstance(done, Success), done
+            await self.node.remove_agent(PROBE)
+            self._has_components = True
+        return case.module()
+
     async def run(self, case: Case) -> Verdict:
         """Let a case do its worst, and see what is left of the node."""
-        module = case.module()
+        module = await self._make(case)
         tasks = len(asyncio.all_tasks())
         async with self._neighbour():
             before = self.answered
@@ -156,7 +168,7 @@ class Runner:
 
     async def measure(self, case: Case, pair: Pair) -> Verdict:
         """Run a case in a quiet node, and then, as often as it takes, beside two who talk."""
-        module = case.module()
+        module = await self._make(case)
         gc.collect()
         before = resident_bytes()
         happened = await attack(self.node, case, module)

@@ -6,12 +6,14 @@ import random
 
 import pytest
 from caxton_core.errors import InvalidModule
+from caxton_plugins.sandboxes.components import ComponentSandbox
 from caxton_plugins.sandboxes.wasm import WasmSandbox
 
-from tests.hostile import smith, trials
+from tests.hostile import grafts, smith, trials
 from tests.hostile.children import Child, Died
 from tests.hostile.mutants import mutant, seeds
-from tests.hostile.mutations import run
+from tests.hostile.mutations import Found, run
+from tests.hostile.trials import COMPONENTS
 
 
 @pytest.mark.once
@@ -25,6 +27,38 @@ def test_a_thousand_mutants_break_nothing() -> None:
     assert counts["lived"] > 100
     assert counts["trap"] > 50
     assert 0 < counts["refused"] < 700
+
+
+@pytest.mark.once
+@pytest.mark.timeout(300)
+def test_a_hundred_components_break_nothing() -> None:
+    """Components are refused or end as the port says, too, and most of them do run."""
+    tally = run(100, 20_261, kind=COMPONENTS)
+    assert tally.found == [], [found.again for found in tally.found]
+    counts = tally.counts
+    assert counts.total() == 100
+    assert counts["lived"] > 10
+    assert counts["trap"] > 10
+    assert 0 < counts["refused"] < 60
+
+
+def test_a_component_that_breaks_something_can_be_tried_again() -> None:
+    """It is named with its kind, and the same number gives the same bytes."""
+    assert Found(1, 2, "", COMPONENTS).again == (
+        "python -m tests.hostile.mutations 1 1 --first 2 --components"
+    )
+    assert Found(1, 2, "").again == "python -m tests.hostile.mutations 1 1 --first 2"
+    made = [grafts.mutant(1, number) for number in range(20)]
+    assert made == [grafts.mutant(1, number) for number in range(20)]
+    assert len(set(made)) > 15
+
+
+def test_what_components_are_made_of_is_valid() -> None:
+    """Each component that is changed is accepted as it is."""
+    sandbox = ComponentSandbox()
+    for data in grafts.seeds():
+        sandbox.check(data, "component").unwrap()
+    sandbox.close()
 
 
 def test_a_mutant_is_known_by_its_number() -> None:

@@ -1,7 +1,7 @@
 """The process that tries mutants: each is compiled, started and given everything a guest can be given.
 
 Rules:
-- A line with a seed, a first number and a count comes in; a line goes out for each mutant, so that whoever listens
+- A line with a kind, a seed, a first number and a count comes in; a line goes out for each mutant, so that whoever listens
   knows which one was under way when this process died or hung.
 - What is checked of every mutant: each call ends, in an outcome of the port; a dead guest stays dead; the process lives.
 """
@@ -16,13 +16,14 @@ import tempfile
 from caxton_core.errors import InvalidModule
 from caxton_core.ids import ModuleDigest
 from caxton_core.messages import Draft, parse_answer, parse_draft
-from caxton_core.ports import FATAL_REASONS, SUSPENDED, Fault, Guest, Outcome
+from caxton_core.ports import FATAL_REASONS, SUSPENDED, Fault, Guest, Outcome, Sandbox
 from caxton_core.resources import Limits
 from caxton_core.units import ByteSize, CpuMillis, Duration
+from caxton_plugins.sandboxes.components import ComponentSandbox
 from caxton_plugins.sandboxes.wasm import WasmSandbox
 from returns.result import Failure
 
-from tests.hostile.mutants import mutant
+from tests.hostile import grafts, mutants
 
 LIMITS = Limits(
     memory=ByteSize(4 << 20),
@@ -42,6 +43,7 @@ MESSAGES = (
     b"\0" * 8,
     _WIRE % b"again",
 )
+COMPONENTS = "components"
 
 
 class Node:
@@ -92,7 +94,7 @@ class Node:
         return -1
 
 
-def attempt(sandbox: WasmSandbox, data: bytes, profile: str) -> str:
+def attempt(sandbox: Sandbox, data: bytes, profile: str) -> str:
     """Try one mutant, and say how it ended."""
     checked = sandbox.check(data, profile)
     if isinstance(checked, Failure):
@@ -103,7 +105,7 @@ def attempt(sandbox: WasmSandbox, data: bytes, profile: str) -> str:
         return "over a limit at once"
     guest = opened.unwrap()
     try:
-        return drive(guest)
+        return drive(guest, messages_for(profile))
     finally:
         guest.close()
 
@@ -119,13 +121,18 @@ def refused(error: InvalidModule) -> str:
     return "refused"
 
 
-def drive(guest: Guest) -> str:
+def messages_for(profile: str) -> tuple[bytes, ...]:
+    """Return what a guest is given: a core module anything, a component messages, which the node itself takes apart."""
+    return tuple(wire for wire in MESSAGES if profile != "component" or wire.startswith(b'{"p'))
+
+
+def drive(guest: Guest, messages: tuple[bytes, ...]) -> str:
     """Make every call there is, as long as the guest lives."""
     outcome = finish(guest, guest.start(b'{"a":1}'))
     if outcome is not None:
         return f"start: {word(outcome)}"
     last = "lived"
-    for wire in MESSAGES:
+    for wire in messages:
         outcome = finish(guest, guest.handle(wire))
         if isinstance(outcome, bytes):
             parse_answer(outcome, "json")
@@ -158,22 +165,28 @@ def word(outcome: Outcome) -> str:
     return outcome.reason if isinstance(outcome, Fault) else "?"
 
 
+def try_one(sandbox: Sandbox, kind: str, seed: int, number: int) -> str:
+    """Make a mutant and try it."""
+    if kind == COMPONENTS:
+        return attempt(sandbox, grafts.mutant(seed, number), "component")
+    profile = random.Random(f"profile {seed}/{number}").choice(("strict", "standard"))
+    return attempt(sandbox, mutants.mutant(seed, number), profile)
+
+
 def main() -> None:
     """Try mutants until stdin ends."""
     with tempfile.TemporaryDirectory(prefix="caxton-mutants-") as folder:
-        sandbox, left = WasmSandbox(f"{folder}/0"), SANDBOX_LASTS
         for line in sys.stdin:
-            seed, first, count = map(int, line.split())
-            for number in range(first, first + count):
-                if left == 0:
-                    sandbox.close()
-                    sandbox, left = WasmSandbox(f"{folder}/{number}"), SANDBOX_LASTS
-                left -= 1
-                profile = random.Random(f"profile {seed}/{number}").choice(("strict", "standard"))
-                ended = attempt(sandbox, mutant(seed, number), profile)
-                sys.stdout.write(f"{number} {ended}\n")
-                sys.stdout.flush()
-        sandbox.close()
+            kind, *numbers = line.split()
+            seed, first, count = map(int, numbers)
+            for begin in range(first, first + count, SANDBOX_LASTS):
+                make = ComponentSandbox if kind == COMPONENTS else WasmSandbox
+                sandbox = make(f"{folder}/{kind}/{seed}/{begin}")
+                for number in range(begin, min(begin + SANDBOX_LASTS, first + count)):
+                    ended = try_one(sandbox, kind, seed, number)
+                    sys.stdout.write(f"{number} {ended}\n")
+                    sys.stdout.flush()
+                sandbox.close()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from tests.hostile.cases import Case
 from tests.hostile.corpus import (
     bombs,
     buffers,
+    components,
     features,
     floods,
     loops,
@@ -14,6 +15,7 @@ from tests.hostile.corpus import (
     messages,
     packs,
     pointers,
+    shapes,
     stores,
     traps,
     wasi,
@@ -33,5 +35,7 @@ SUBJECTS = (
     bombs,
     features,
     wasi,
+    components,
+    shapes,
 )
 CASES: tuple[Case, ...] = tuple(case for subject in SUBJECTS for case in subject.CASES)

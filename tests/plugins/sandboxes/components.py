@@ -119,12 +119,16 @@ def component(
     handle: str = NOTHING, *, data: str = "", more: str = "", imports: str = IMPORTS, memory: str = "1",
     realloc: str = REALLOC, init: str = NOTHING, drain: str = "", export_state: str = NOTHING,
     import_state: str = NOTHING, without: str = "", parts: str = "", types: dict[str, str] | None = None,
+    lift: dict[str, str] | None = None, lower: str = "",
 ) -> bytes:  # fmt: skip
-    """Build a component whose functions have these bodies, with `more` fields of its core module and `parts` of its own."""
+    """Build a component whose functions have these bodies, with `more` fields of its core module and `parts` of its own.
+
+    `lift` are further options of an exported function, `lower` of every imported one.
+    """
     bodies = {"init": init, "handle": handle, "drain": drain, "export-state": export_state, "import-state": import_state}  # fmt: skip
     escaped = "".join(f"\\{byte:02x}" for byte in data.encode())
     lowered = "\n".join(
-        f'(core func ${name} (canon lower (func $node "{name}") (memory $memory) (realloc $realloc)))'
+        f'(core func ${name} (canon lower (func $node "{name}") (memory $memory) (realloc $realloc) {lower}))'
         for name in _NODE
     )
     given = " ".join(f'(export "{name}" (func ${name}))' for name in _NODE)
@@ -136,7 +140,7 @@ def component(
     )
     lifted = "\n".join(
         f'(func (export "{name}") {(types or {}).get(name, _EXPORTS[name][1])}'
-        f' (canon lift (core func $main "{name}") (memory $memory) (realloc $realloc)))'
+        f' (canon lift (core func $main "{name}") (memory $memory) (realloc $realloc) {(lift or {}).get(name, "")}))'
         for name in bodies
         if name != without
     )

@@ -131,13 +131,14 @@ OTHERWISE = {
     "__weakref__", "_script", "budget", "context", "future", "host", "loaded", "memory", "place", "slots", "slots_at", "turn", "view",
 }  # fmt: skip
 """Slots with addresses and other objects that are each guest's own."""
+SLOTS = [name for part in WasmGuest.__mro__ for name in getattr(part, "__slots__", ())]
 
 
 def state(guest: WasmGuest) -> dict[str, Any]:
     """Return all there is to see of a guest, but for addresses."""
     slots = guest.place.slots
     return {
-        **{name: getattr(guest, name) for name in WasmGuest.__slots__ if name not in OTHERWISE},
+        **{name: getattr(guest, name) for name in SLOTS if name not in OTHERWISE},
         "fuel": guest.fuel_used,
         "budget": (guest.budget.used, guest.budget.room),
         "future": bool(guest.future),

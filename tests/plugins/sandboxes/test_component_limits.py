@@ -198,6 +198,35 @@ def test_a_swarm_of_values_is_made_once(component_sandbox: ComponentSandbox, bod
     assert not guest.alive
 
 
+@pytest.mark.parametrize(
+    ("field", "texts", "outcome"),
+    [
+        (24, 60, "too-large"),
+        (24, 70, "trap"),
+        (32, 60, "too-large"),
+        (32, 70, "trap"),
+        (184, 60, "too-large"),
+        (184, 70, "trap"),
+    ],
+)
+def test_a_flood_of_texts_is_read_once(
+    component_sandbox: ComponentSandbox, field: int, texts: int, outcome: str
+) -> None:
+    """Texts that are too large in sum are refused; of 16 MiB they kill the instance, in whichever list they stand."""
+    count = texts // 2 if field == 184 else texts
+    where = "(i32.add (i32.const 1048576) (i32.shl (local.get $i) (i32.const 3)))"
+    body = f"""(local $i i32) (loop
+      (i32.store {where} (i32.const 2097152)) (i32.store offset=4 {where} (i32.const 250000))
+      (br_if 0 (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const {texts}))))
+      {reply(f"(i64.store (i32.const {OUT + field}) (i64.const {count << 32 | 1_048_576}))")}"""
+    guest = started(component_sandbox, component(body, memory="60"))
+    fault = handled(guest, WIRE)
+    assert isinstance(fault, Fault)
+    assert fault.reason == outcome
+    assert guest.alive == (outcome == "too-large")
+    assert ("far more than any" in fault.detail) == (outcome == "trap")
+
+
 def test_too_much_memory_is_refused_before_an_instance_is_made(
     component_sandbox: ComponentSandbox,
 ) -> None:

@@ -13,7 +13,8 @@ from caxton_core import messages as wires
 from caxton_core.messages import FipaMessage, Performative, parse_draft
 from caxton_plugins.sandboxes.components import worlds
 from caxton_plugins.sandboxes.components.messages import Message, NoMessage, read, write
-from caxton_plugins.sandboxes.components.values import Reader, lower_message
+from caxton_plugins.sandboxes.components.readers import Reader
+from caxton_plugins.sandboxes.components.values import lower_message
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -102,6 +102,22 @@ def test_components_inside_each_other_are_counted() -> None:
     assert refusal(data) == "it has components inside each other, more than 8 deep"
 
 
+def test_what_is_inside_is_counted_as_often_as_it_is_made() -> None:
+    """A component of a few hundred bytes may have millions of instances inside: each is compiled on its own."""
+    text = "(component $c)"
+    for _ in range(6):
+        text = f"(component $c {text} {'(instance (instantiate $c))' * 20})"
+    data = bytes(wat2wasm(text))
+    assert len(data) < 1_000
+    assert refusal(data) == "instances of what is inside it make more than 100000 definitions"
+    few = bytes(
+        wat2wasm(
+            text.replace("(instance (instantiate $c))" * 20, "(instance (instantiate $c))" * 5)
+        )
+    )
+    assert refusal(few) == "it does not export init"
+
+
 def test_wasi_is_refused_with_what_to_do() -> None:
     """A component that wants WASI is refused by name, and says how to build it without."""
     wasi = '(import "wasi:cli/environment@0.2.0" (instance))'

@@ -15,9 +15,8 @@ from pathlib import Path
 import pytest
 from caxton_core.hookspecs import SandboxOptions
 from caxton_core.ports import SUSPENDED, Fault, Outcome
-from caxton_plugins.sandboxes import wasm
+from caxton_plugins.sandboxes import slices, wasm
 from caxton_plugins.sandboxes.wasm import WasmSandbox, imports
-from caxton_plugins.sandboxes.wasm import guest as wasm_guest
 from caxton_plugins.sandboxes.wasm.guest import WasmGuest
 from caxton_plugins.sandboxes.wasm.native import guest_class
 from hypothesis import given, settings
@@ -47,7 +46,8 @@ def engine() -> Iterator[WasmSandbox]:
     """Yield the one engine of all pairs, on which time is what `CLOCK` says."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(imports, "_now", CLOCK)
-        patch.setattr(wasm_guest, "_now", CLOCK)
+        patch.setattr(slices, "_now", CLOCK)
+        patch.setattr(slices, "_cpu", CLOCK)
         made = WasmSandbox()
         yield made
         made.close()

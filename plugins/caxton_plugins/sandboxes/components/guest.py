@@ -2,7 +2,7 @@
 
 Rules:
 - After a fatal fault, or when a call is dropped half-way, the store is deleted and never used again.
-- Fuel is endless: what a call may burn is checked between its slices.
+- What a call may cost, and when its slices end, is the matter of `slices.py`.
 - How large the memory has become can't be asked of a component: `memory_bytes`, and what the node's budget counts, is
   what it began with. Most of that is shared with other instances until it is written to.
 """
@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, TypeAlias
 from caxton_core.ports import FATAL_REASONS, SUSPENDED, Fault, Outcome
 
 from caxton_plugins.sandboxes.budgets import Refused
-from caxton_plugins.sandboxes.components import values
+from caxton_plugins.sandboxes.components import readers, values
 from caxton_plugins.sandboxes.components.calls import Place, new_error
 from caxton_plugins.sandboxes.components.messages import NoMessage, read, write
-from caxton_plugins.sandboxes.components.values import Lowered, Reader, TooMuch
+from caxton_plugins.sandboxes.components.readers import Reader, TooMuch
+from caxton_plugins.sandboxes.components.values import Lowered
 from caxton_plugins.sandboxes.library import FOREVER, drop, poll, sentence
+from caxton_plugins.sandboxes.slices import Pace
 
 if TYPE_CHECKING:
     from caxton_core.budgets import Budget
@@ -37,44 +39,33 @@ Finish: TypeAlias = "Callable[[], Outcome]"
 """What a call's end is followed by: its outcome, or the beginning of another call."""
 
 _now = time.perf_counter
-_cpu = time.thread_time
 
 
-class ComponentGuest:
+class ComponentGuest(Pace):
     """A guest of `Sandbox.open`; see `caxton_core.ports.Guest`."""
 
     __slots__ = (
-        "_arguments", "_budget", "_cpu_fuel", "_cpu_ms", "_deadline", "_final_fuel", "_finish", "_future", "_held", "_loaded",
-        "_place", "_refusal", "_slice_fuel", "_started", "_throttled_at", "_time_limit", "_turn", "alive", "host", "host_calls",
-        "largest", "slice_began", "state_quota", "throttled",
+        "_arguments", "_budget", "_final_fuel", "_finish", "_future", "_loaded", "_refusal", "_started", "_turn", "alive", "host",
+        "largest", "state_quota",
     )  # fmt: skip
 
     def __init__(self, loaded: Loaded, limits: Limits, host: Host, budget: Budget) -> None:
         engine = loaded.engine
         self.alive = False
+        super().__init__(engine, limits)
         self._budget = budget
-        self._place = Place(engine.address, limits.memory, engine.slice_fuel)
+        self.place: Place = Place(engine.address, limits.memory, engine.slice_fuel)
         self.alive = True
         self.host = host
         self.largest, self.state_quota = limits.message_size, limits.state
-        self._loaded, self._turn, self._slice_fuel = loaded, engine.turn, engine.slice_fuel
-        self._cpu_ms = limits.cpu_ms
-        self._cpu_fuel = limits.cpu_ms * engine.fuel_per_ms
-        self._time_limit = limits.time_ms / 1000
+        self._loaded, self._turn = loaded, engine.turn
         self._started = False
         # The call that runs or is suspended
         self._future = 0
         self._finish: Finish | None = None
         self._arguments: Lowered | None = None
         self._refusal: Fault | None = None
-        self._deadline = -1  # what fuel must be left; unknown before the first suspension
-        self._held = 0.0  # seconds of the thread
         self._final_fuel = 0
-        # Host calls of the step and of the slice
-        self.host_calls = 0
-        self.slice_began = 0.0
-        self.throttled = False
-        self._throttled_at = 0.0
         budget.enter(None, loaded.survey.memory_minimum)
 
     # The port
@@ -87,11 +78,11 @@ class ComponentGuest:
         self._check()
 
         def found() -> Outcome:
-            self._place.find(self._loaded)
+            self.place.find(self._loaded)
             self._call("init", values.lower_text(config), lambda: self._verdict("init"))
             return None
 
-        self._future, self._finish = self._place.instantiate(self._loaded), found
+        self._future, self._finish = self.place.instantiate(self._loaded), found
         return self._first_slice()
 
     def handle(self, wire: bytes) -> Outcome:
@@ -116,10 +107,10 @@ class ComponentGuest:
         """Run the suspended call for one more slice."""
         if not self._future:
             raise RuntimeError("no call is suspended")
-        self._unthrottle()
+        if self.throttled:
+            self.unthrottle()
         self._turn.guest = self
-        self.slice_began = _now()
-        return self._end() if poll(self._future) else self._suspend()
+        return self._end() if self.ends_in_slice(self._future) else self._judge()
 
     def close(self) -> None:
         """Drop the instance, and its suspended call if any; never from inside one of its own host calls."""
@@ -128,13 +119,13 @@ class ComponentGuest:
         self.alive = False
         if self._turn.guest is self:
             self._turn.guest = None
-        self._final_fuel = FOREVER - self._place.fuel_left()
+        self._final_fuel = FOREVER - self.place.fuel_left()
         future, self._future = self._future, 0
         if future:
             drop(future)
         self._finish = self._arguments = None
         self._budget.leave(None, self._loaded.survey.memory_minimum)
-        self._place.close()
+        self.place.close()
 
     def __del__(self) -> None:
         if self.alive and not sys.is_finalizing():
@@ -143,7 +134,7 @@ class ComponentGuest:
     @property
     def fuel_used(self) -> int:
         """Fuel consumed so far."""
-        return FOREVER - self._place.fuel_left() if self.alive else self._final_fuel
+        return FOREVER - self.place.fuel_left() if self.alive else self._final_fuel
 
     @property
     def memory_bytes(self) -> int:
@@ -151,16 +142,6 @@ class ComponentGuest:
         return self._loaded.survey.memory_minimum if self.alive else 0
 
     # For imports
-
-    def throttle(self) -> None:
-        """End this slice at the guest's next instruction that counts fuel."""
-        self.throttled = True
-        self._throttled_at = _cpu()
-        self._place.set_interval(1)
-
-    def burnt_since_throttle(self) -> float:
-        """Return the seconds of CPU since then: others may have had the core, which is not the guest's fault."""
-        return _cpu() - self._throttled_at
 
     def refuse(self, fault: Fault) -> int:
         """Stop the call from inside an import: returns the error to hand to wasmtime."""
@@ -183,7 +164,7 @@ class ComponentGuest:
 
     def _call(self, name: str, arguments: Lowered | None, finish: Finish) -> None:
         self._arguments, self._finish = arguments, finish
-        self._future = self._place.call(name, arguments)
+        self._future = self.place.call(name, arguments)
 
     def _first_slice(self) -> Outcome:
         """Run what has begun until it is suspended or has ended."""
@@ -191,17 +172,19 @@ class ComponentGuest:
         self.slice_began = _now()
         # What is left of the slice comes from the call before: give this one a whole slice of its own.
         if not poll(self._future) and (self.throttled or not poll(self._future)):
-            return self._suspend()
+            self.first_slice_ended()
+            return self._judge()
         return self._end()
 
     def _end(self) -> Outcome:
         """Take the end of a call, and go on with what follows it."""
         drop(self._future)
         self._future = 0
-        error = self._place.error()
+        error = self.place.error()
         if error is not None:
             return self._failed(error)
-        self._unthrottle()
+        if self.throttled:
+            self.unthrottle()
         finish, self._finish, self._arguments = self._finish, None, None
         assert finish is not None
         try:
@@ -214,29 +197,16 @@ class ComponentGuest:
             outcome = Fault("trap", str(fault))
         if self._future:
             return self._first_slice()
-        self._place.forget_result()
-        self._deadline, self._held = -1, 0.0
+        self.place.forget_result()
+        self.clear_account()
         if type(outcome) is Fault and outcome.reason in FATAL_REASONS:
             self.close()
         return outcome
 
-    def _suspend(self) -> Outcome:
+    def _judge(self) -> Outcome:
         """Say whether a call that is not done may go on."""
-        self._held += _now() - self.slice_began
-        left = self._place.fuel_left()
-        if self._deadline < 0:
-            self._deadline = max(0, left - self._cpu_fuel)
-        if left < self._deadline:
-            return self._die(Fault("cpu", f"the CPU time of a call, {self._cpu_ms} ms, is used up"))
-        if self._held > self._time_limit:
-            most = round(self._time_limit * 1000)
-            return self._die(Fault("time", f"a call may hold the thread for {most} ms, no longer"))
-        return SUSPENDED
-
-    def _unthrottle(self) -> None:
-        if self.throttled:
-            self.throttled = False
-            self._place.set_interval(self._slice_fuel)
+        fault = self.overdrawn()
+        return SUSPENDED if fault is None else self._die(fault)
 
     def _failed(self, text: str) -> Outcome:
         """Turn the error of the call that ended into a fault."""
@@ -255,14 +225,14 @@ class ComponentGuest:
     # Results
 
     def _verdict(self, name: str) -> Outcome:
-        good, inner = values.read_result(self._place.result)
+        good, inner = readers.read_result(self.place.result)
         return None if good else agent_error(name, inner)
 
     def _response(self) -> Outcome:
-        good, inner = values.read_result(self._place.result)
+        good, inner = readers.read_result(self.place.result)
         if not good:
             return agent_error("handle", inner)
-        message = values.read_option(inner)
+        message = readers.read_option(inner)
         if not message:
             return None
         wire = write(Reader(self.largest).message(message))
@@ -271,10 +241,10 @@ class ComponentGuest:
         return wire
 
     def _state(self) -> Outcome:
-        inner = values.read_option(self._place.result)
+        inner = readers.read_option(self.place.result)
         if not inner:
             return None
-        state = values.read_bytes(inner, self.state_quota)
+        state = readers.read_bytes(inner, self.state_quota)
         if state is None:
             raise TooMuch(f"the state has more than the {self.state_quota} bytes that are allowed")
         return state
@@ -282,6 +252,6 @@ class ComponentGuest:
 
 def agent_error(name: str, at: int) -> Fault:
     """Say with which text of its own a guest failed: cut, on one line, without control characters."""
-    text = values.read_start(at, 4 * ERROR_TEXT).decode("utf-8", "replace")[:ERROR_TEXT]
+    text = readers.read_start(at, 4 * ERROR_TEXT).decode("utf-8", "replace")[:ERROR_TEXT]
     plain = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return Fault("agent-error", f"{name}: {plain}" if plain else f"{name} failed without a word")

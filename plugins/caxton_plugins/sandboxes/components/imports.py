@@ -18,7 +18,6 @@ from caxton_core.ports import Fault
 from caxton_plugins.sandboxes.budgets import (
     HOST_CALLS,
     HOST_TIME,
-    HOST_TIME_MOST,
     HOST_TIME_OF_MANY,
     LOG_LINE,
     MANY_CALLS,
@@ -27,10 +26,11 @@ from caxton_plugins.sandboxes.budgets import (
     TOO_LARGE,
     Refused,
 )
-from caxton_plugins.sandboxes.components import answers, values
+from caxton_plugins.sandboxes.components import answers, readers
 from caxton_plugins.sandboxes.components.calls import Callback, define
 from caxton_plugins.sandboxes.components.messages import NoMessage, write
-from caxton_plugins.sandboxes.components.values import VALUE, Reader, TooMuch
+from caxton_plugins.sandboxes.components.readers import Reader, TooMuch
+from caxton_plugins.sandboxes.components.values import VALUE
 from caxton_plugins.sandboxes.components.worlds import IMPORTS, LEVELS, NODE
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _send(guest: ComponentGuest, given: int, result: int) -> None:
 
 def _log_line(guest: ComponentGuest, given: int, _result: int) -> None:
     level = LEVELS.index(Reader(_LEVEL_NAME).text(given))
-    guest.host.log(level, values.read_start(given + VALUE, LOG_LINE))
+    guest.host.log(level, readers.read_start(given + VALUE, LOG_LINE))
 
 
 def _now_ms(guest: ComponentGuest, _given: int, result: int) -> None:
@@ -79,38 +79,38 @@ def _now_ms(guest: ComponentGuest, _given: int, result: int) -> None:
 
 
 def _random(guest: ComponentGuest, given: int, result: int) -> None:
-    size = values.read_number(given)
+    size = readers.read_number(given)
     if size > RANDOM:
         raise Refused(f"{size} random bytes were asked for; {RANDOM} are allowed at once")
     answers.answer_bytes(result, guest.host.random(size))
 
 
 def _state_get(guest: ComponentGuest, given: int, result: int) -> None:
-    key = values.read_bytes(given, STATE_KEY)
+    key = readers.read_bytes(given, STATE_KEY)
     answers.answer_some_bytes(result, None if key is None else guest.host.state_get(key))
 
 
 def _state_put(guest: ComponentGuest, given: int, result: int) -> None:
-    key = values.read_bytes(given, STATE_KEY)
-    value = values.read_bytes(given + VALUE, guest.state_quota)
+    key = readers.read_bytes(given, STATE_KEY)
+    value = readers.read_bytes(given + VALUE, guest.state_quota)
     kept = key is not None and value is not None and guest.host.state_put(key, value) == 0
     answers.answer_bool(result, kept)
 
 
 def _state_delete(guest: ComponentGuest, given: int, result: int) -> None:
-    key = values.read_bytes(given, STATE_KEY)
+    key = readers.read_bytes(given, STATE_KEY)
     answers.answer_bool(result, key is not None and guest.host.state_delete(key) == 0)
 
 
 def _set_timer(guest: ComponentGuest, given: int, result: int) -> None:
-    payload = values.read_bytes(given + VALUE, guest.largest)
-    delay = min(values.read_number(given), _LONGEST_DELAY)
+    payload = readers.read_bytes(given + VALUE, guest.largest)
+    delay = min(readers.read_number(given), _LONGEST_DELAY)
     timer = -1 if payload is None else guest.host.set_timer(delay, payload)
     answers.answer_some_number(result, None if timer < 0 else timer)
 
 
 def _cancel_timer(guest: ComponentGuest, given: int, result: int) -> None:
-    timer = values.read_number(given)
+    timer = readers.read_number(given)
     answers.answer_bool(result, guest.host.cancel_timer(timer) == 0)
 
 
@@ -155,13 +155,12 @@ def bridge(turn: Turn, name: str, body: Body) -> Callback:
                     Fault("host-calls", f"more than {HOST_CALLS} host calls in a step")
                 )
             body(guest, given, result)
-            if _now() - guest.slice_began > (
-                HOST_TIME if calls < MANY_CALLS else HOST_TIME_OF_MANY
+            if (
+                _now() - guest.slice_began
+                > (HOST_TIME if calls < MANY_CALLS else HOST_TIME_OF_MANY)
+                and guest.never_lets_go()
             ):
-                if not guest.throttled:
-                    guest.throttle()
-                elif guest.burnt_since_throttle() > HOST_TIME_MOST:
-                    return guest.refuse(Fault("time", "its host calls never let go of the thread"))
+                return guest.refuse(Fault("time", "its host calls never let go of the thread"))
         except Refused as error:
             return guest.refuse(Fault("trap", f"{name}: {error}"))
         except BaseException as error:  # noqa: BLE001  # whatever leaves a callback is lost, and the guest runs on

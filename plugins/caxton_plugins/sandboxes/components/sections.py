@@ -2,6 +2,7 @@
 
 Rules:
 - Pure: bytes in, a `Survey` or the reason for refusal out; every count is capped before it is believed.
+- What a component inside holds is made again for each instance of it: definitions are counted as often as they are made.
 - Each core module inside goes through the walk of core modules, and their functions are counted together.
 - What it imports and exports is told by name here; whether the types are right only wasmtime can say (`worlds.py`).
 """
@@ -44,6 +45,7 @@ CORE: Final = Caps(
 
 _CUSTOM, _MODULE, _CORE_INSTANCE, _CORE_TYPE, _COMPONENT = range(5)
 _IMPORT, _EXPORT, _LAST = 10, 11, 11
+_INSTANCE = 5
 _FUNCTION_SORT, _TYPE_SORT, _INSTANCE_SORT = 1, 3, 5
 _SORTS = ("core module", "function", "value", "type", "component", "instance")
 
@@ -60,6 +62,7 @@ class _Walk:
     def __init__(self) -> None:
         self.modules: list[CoreModule] = []
         self.code = self.components = self.definitions = 0
+        self.heaviest = 1  # definitions that an instance of a component inside makes
         self.imports: list[str] = []
         self.exports: list[str] = []
 
@@ -98,10 +101,12 @@ def refuse_at_sight(data: bytes) -> InvalidModule | None:
     return None
 
 
-def _walk(reader: Reader, found: _Walk, *, depth: int) -> None:
+def _walk(reader: Reader, found: _Walk, *, depth: int) -> int:
+    """Read the sections of a component, and return at most how many definitions an instance of it makes."""
+    made = 0
     for _ in range(SECTIONS):
         if reader.done():
-            return
+            return made
         section = reader.byte()
         body = reader.part(reader.u32())
         if section == _MODULE:
@@ -115,6 +120,12 @@ def _walk(reader: Reader, found: _Walk, *, depth: int) -> None:
             found.definitions += count
             if found.definitions > DEFINITIONS:
                 raise Malformed(f"it has more than {DEFINITIONS} definitions")
+            # Of what it is an instance is not looked at: of the heaviest there is, as far as anybody knows here.
+            made += count * (found.heaviest if section == _INSTANCE else 1)
+            if made > DEFINITIONS:
+                raise Malformed(
+                    f"instances of what is inside it make more than {DEFINITIONS} definitions"
+                )
             if depth == 1 and section == _IMPORT:
                 for _ in range(count):
                     _read_import(body, found)
@@ -123,6 +134,7 @@ def _walk(reader: Reader, found: _Walk, *, depth: int) -> None:
                     _read_export(body, found)
     if not reader.done():
         raise Malformed(f"it has more than {SECTIONS} sections")
+    return made
 
 
 def _read_module(body: Reader, found: _Walk) -> None:
@@ -152,7 +164,7 @@ def _read_component(body: Reader, found: _Walk, *, depth: int) -> None:
         raise Malformed(f"it has components inside each other, more than {DEPTH} deep")
     if body.take(8) != MAGIC + COMPONENT_VERSION:
         raise Malformed("it has a component inside that is none")
-    _walk(body, found, depth=depth + 1)
+    found.heaviest = max(found.heaviest, _walk(body, found, depth=depth + 1))
 
 
 def _read_import(body: Reader, found: _Walk) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from caxton_core.errors import InvalidModule
 from wasmtime import component as components
@@ -13,6 +13,9 @@ from caxton_plugins.sandboxes.components.worlds import EXPORTS, IMPORTS, MESSAGE
 if TYPE_CHECKING:
     from wasmtime import Engine
     from wasmtime.component import Component
+
+_PARTS: Final = 1_000
+"""How much of a type is described: more than any of the world has, and less than one of a few bytes can have."""
 
 
 def refuse_types(engine: Engine, component: Component) -> InvalidModule | None:
@@ -51,28 +54,32 @@ def signature_of(function: object) -> str:
     """Describe a function as WIT would."""
     if not isinstance(function, components.FuncType):
         return "no function"
-    parameters = ", ".join(f"{name}: {_text(kind)}" for name, kind in function.params)
-    result = "" if function.result is None else f" -> {_text(function.result)}"
+    parts = iter(range(_PARTS))
+    parameters = ", ".join(f"{name}: {_text(kind, parts)}" for name, kind in function.params)
+    result = "" if function.result is None else f" -> {_text(function.result, parts)}"
     return f"func({parameters}){result}"
 
 
-def _text(kind: Any) -> str:
+def _text(kind: Any, parts: Iterator[int]) -> str:
+    if next(parts, None) is None:
+        return "..."
     match kind:
         case components.ListType():
-            return f"list<{_text(kind.element)}>"
+            return f"list<{_text(kind.element, parts)}>"
         case components.OptionType():
-            return f"option<{_text(kind.payload)}>"
+            return f"option<{_text(kind.payload, parts)}>"
         case components.TupleType():
-            return f"tuple<{', '.join(map(_text, kind.elements))}>"
+            return f"tuple<{', '.join(_text(of, parts) for of in kind.elements)}>"
         case components.RecordType():
-            return f"record {{{', '.join(f'{name}: {_text(of)}' for name, of in kind.fields)}}}"
+            fields = (f"{name}: {_text(of, parts)}" for name, of in kind.fields)
+            return f"record {{{', '.join(fields)}}}"
         case components.EnumType():
             return f"enum {{{', '.join(kind.names)}}}"
         case components.ResultType(ok=None, err=None):
             return "result"
         case components.ResultType(ok=ok, err=None):
-            return f"result<{_text(ok)}>"
+            return f"result<{_text(ok, parts)}>"
         case components.ResultType(ok=ok, err=err):
-            return f"result<{'_' if ok is None else _text(ok)}, {_text(err)}>"
+            return f"result<{'_' if ok is None else _text(ok, parts)}, {_text(err, parts)}>"
         case _:
             return type(kind).__name__.lower()

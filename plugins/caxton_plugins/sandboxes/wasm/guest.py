@@ -5,22 +5,17 @@ Rules:
 - Pointers and lengths from the guest are masked to u32 and checked against the size before any use.
 - After a fatal fault, or when a call is dropped half-way, the store is deleted and never used again.
 - `handle` is written out flat because it runs once per message; every other call is one of `scripts.py`.
-- Fuel is endless: what a call may burn is checked between its slices, so a short call sets and asks no fuel at all.
-- Some instructions take longer than their fuel says (`memory.grow` above all), so a slice that did not end in time makes
-  the next one smaller, and one that ended soon makes it larger again, up to what it should be.
+- What a call may cost, and when its slices end, is the matter of `slices.py`.
 """
 
 from __future__ import annotations
 
 import sys
-import time
 from struct import Struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from caxton_core.ports import FATAL_REASONS, SUSPENDED, Fault, Outcome
 
-from caxton_plugins.sandboxes.budgets import HOST_TIME
-from caxton_plugins.sandboxes.compilation.engines import SLICES_PER_MS
 from caxton_plugins.sandboxes.library import sentence
 from caxton_plugins.sandboxes.wasm import scripts
 from caxton_plugins.sandboxes.wasm.calls import (
@@ -48,51 +43,32 @@ if TYPE_CHECKING:
 
     from caxton_plugins.sandboxes.wasm.engines import Loaded
 
-SLICE: Final = 1e-3 / SLICES_PER_MS
-SLICE_FUEL_LEAST: Final = 200
-
 _response = Struct("<II").unpack_from
-_now = time.perf_counter
-_cpu = time.thread_time
 
 
 class WasmGuest(LinearMemory):
     """A guest of `Sandbox.open`; see `caxton_core.ports.Guest`."""
 
     __slots__ = (
-        "_burnt", "_cpu_fuel", "_cpu_limit", "_deadline", "_final_fuel", "_held", "_script", "_slice_fuel", "_started",
-        "_throttled_at", "_time_limit", "alive", "entries", "future", "host", "host_calls", "inbox", "largest", "refusal", "room",
-        "slice_began", "slots", "slots_at", "throttled", "turn",
+        "_final_fuel", "_script", "_started", "alive", "entries", "future", "host", "inbox", "largest", "refusal", "room",
+        "slots", "slots_at", "turn",
     )  # fmt: skip
 
     def __init__(self, loaded: Loaded, limits: Limits, host: Host, budget: Budget) -> None:
-        engine = loaded.engine
         self.alive = False
         super().__init__(loaded, limits, budget)
         self.alive = True
         self.host = host
-        self.entries, self.turn = loaded.entries, engine.turn
+        self.entries, self.turn = loaded.entries, loaded.engine.turn
         self.largest = limits.message_size
-        self._cpu_fuel = limits.cpu_ms * engine.fuel_per_ms
-        self._cpu_limit = limits.cpu_ms / 1000
-        self._time_limit = limits.time_ms / 1000
-        self._slice_fuel = engine.slice_fuel
         self._started = False
         # The call that runs or is suspended
         self.future = 0
         self._script: scripts.Script | None = None
         self.refusal: Fault | None = None
-        self._deadline = -1  # what fuel must be left; unknown before the first suspension
-        self._held = 0.0  # seconds of the thread, as far as they were measured
-        self._burnt = 0.0  # seconds of CPU in slices without host calls
         self._final_fuel = 0
         self.inbox = 0
         self.room = -1  # not even an empty message fits: there is no inbox
-        # Host calls of the step and of the slice
-        self.host_calls = 0
-        self.slice_began = 0.0
-        self.throttled = False
-        self._throttled_at = 0.0
         self.slots, self.slots_at = NO_MEMORY, 0
 
     def handle(self, wire: bytes) -> Outcome:
@@ -146,21 +122,12 @@ class WasmGuest(LinearMemory):
         if self.throttled:
             self._unthrottle()
         self.turn.guest = self
-        burnt, calls = _cpu(), self.host_calls
-        self.slice_began = began = _now()
-        if not poll(future):
-            self._held += _now() - began
-            spent = _cpu() - burnt
-            if self.host_calls == calls:
-                self._burnt += spent
-                self._fit(spent, 2 * SLICE)
-            else:
-                self._fit(spent, 2 * HOST_TIME)
+        if not self.ends_in_slice(future):
             return self._judge()
         drop(future)
         self.future = 0
         if self._script is None:
-            self._settle()
+            self.clear_account()
             return self.response()
         return self._drive()
 
@@ -216,16 +183,6 @@ class WasmGuest(LinearMemory):
 
     # For imports and scripts
 
-    def throttle(self) -> None:
-        """End this slice at the guest's next instruction that counts fuel."""
-        self.throttled = True
-        self._throttled_at = _cpu()
-        self.place.set_interval(1)
-
-    def burnt_since_throttle(self) -> float:
-        """Return the seconds of CPU since then: others may have had the core, which is not the guest's fault."""
-        return _cpu() - self._throttled_at
-
     def refuse(self, fault: Fault) -> int:
         """Stop the call from inside an import: returns the trap to hand to wasmtime."""
         self.refusal = fault
@@ -260,7 +217,7 @@ class WasmGuest(LinearMemory):
         except StopIteration as end:
             outcome: Outcome = end.value
             self._script = None
-            self._settle()
+            self.clear_account()
             fatal = type(outcome) is Fault and outcome.reason in FATAL_REASONS
             if fatal:
                 self.close()
@@ -273,46 +230,17 @@ class WasmGuest(LinearMemory):
 
     def _suspend(self) -> Outcome:
         """Take note that a call used up its first slice."""
-        if self._deadline < 0:
-            self._deadline = max(0, self.place.fuel_left() - self._cpu_fuel)
-        if self.host_calls:
-            self._held += _now() - self.slice_began
+        self.first_slice_ended()
         return self._judge()
 
     def _judge(self) -> Outcome:
         """Say whether a call that is not done may go on."""
         self.settle()
-        # Fuel stands for the time that a mix of instructions takes; who runs only the slowest is stopped by the clock of
-        # the thread, which stands still while other processes have its core.
-        if self.place.fuel_left() < self._deadline or self._burnt > self._cpu_limit:
-            most = round(self._cpu_limit * 1000)
-            return self._die(Fault("cpu", f"the CPU time of a call, {most} ms, is used up"))
-        if self._held > self._time_limit:
-            most = round(self._time_limit * 1000)
-            return self._die(Fault("time", f"a call may hold the thread for {most} ms, no longer"))
-        return SUSPENDED
-
-    def _fit(self, spent: float, most: float) -> None:
-        """Let slices take the time that they should, going by the last one; host calls have a time of their own."""
-        fuel = self._slice_fuel
-        if spent > most:
-            fuel = max(SLICE_FUEL_LEAST, int(fuel * SLICE / spent))
-        elif spent < SLICE and fuel < self.loaded.engine.slice_fuel:
-            fuel = min(self.loaded.engine.slice_fuel, 2 * fuel)
-        else:
-            return
-        self._slice_fuel = fuel
-        if not self.throttled:
-            self.place.set_interval(fuel)
-
-    def _settle(self) -> None:
-        """Forget what was counted for the call that ended."""
-        self._deadline = -1
-        self._held = self._burnt = 0.0
+        fault = self.overdrawn()
+        return SUSPENDED if fault is None else self._die(fault)
 
     def _unthrottle(self) -> None:
-        self.throttled = False
-        self.place.set_interval(self._slice_fuel)
+        self.unthrottle()
         self.fit()
 
     def _failed(self) -> Outcome:

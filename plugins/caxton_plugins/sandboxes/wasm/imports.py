@@ -20,7 +20,6 @@ from wasmtime import FuncType, ValType
 from caxton_plugins.sandboxes.budgets import (
     HOST_CALLS,
     HOST_TIME,
-    HOST_TIME_MOST,
     HOST_TIME_OF_MANY,
     LOG_LINE,
     MANY_CALLS,
@@ -214,13 +213,13 @@ def bridge(turn: Turn, name: str, body: Body) -> Callback:
                 guest.slots_at, guest.slots = at, slots_at(at)
             slots = guest.slots
             body(guest, slots)
-            if calls != 1 and _now() - guest.slice_began > (
-                HOST_TIME if calls < MANY_CALLS else HOST_TIME_OF_MANY
+            if (
+                calls != 1
+                and _now() - guest.slice_began
+                > (HOST_TIME if calls < MANY_CALLS else HOST_TIME_OF_MANY)
+                and guest.never_lets_go()
             ):
-                if not guest.throttled:
-                    guest.throttle()
-                elif guest.burnt_since_throttle() > HOST_TIME_MOST:
-                    return guest.refuse(Fault("time", "its host calls never let go of the thread"))
+                return guest.refuse(Fault("time", "its host calls never let go of the thread"))
         except Refused as error:
             return guest.refuse(Fault("trap", f"{name}: {error}"))
         except BaseException as error:  # noqa: BLE001  # whatever leaves a callback is lost, and the guest runs on

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from caxton_plugins.sandboxes.compilation.sections import PAGE
+from caxton_plugins.sandboxes.slices import Pace
 from caxton_plugins.sandboxes.wasm.calls import (
     NO_MEMORY,
     Place,
@@ -28,23 +29,23 @@ if TYPE_CHECKING:
     from caxton_plugins.sandboxes.wasm.engines import Loaded
 
 
-class LinearMemory:
-    """The part of a guest that has its memory."""
+class LinearMemory(Pace):
+    """The part of a guest that has its memory, on top of the part that measures its calls: slots have one line of ancestors."""
 
     __slots__ = (
-        "__weakref__", "_memory_limit", "_placed", "_reserved", "budget", "context", "grows", "loaded", "memory", "most", "place",
-        "size", "view",
+        "__weakref__", "_memory_limit", "_placed", "_reserved", "budget", "context", "grows", "loaded", "memory", "most", "size", "view",
     )  # fmt: skip
 
     def __init__(self, loaded: Loaded, limits: Limits, budget: Budget) -> None:
         engine = loaded.engine
+        super().__init__(engine, limits)
         self.loaded, self.budget = loaded, budget
         self._memory_limit: int = limits.memory
         self.most = min(limits.memory, loaded.survey.memory_minimum + budget.room)
-        self.place = place = Place(
+        self.place: Place = Place(
             engine.address, self.most, engine.table_limit, engine.slice_fuel, engine.mappings
         )
-        self.context, self.memory = place.context, place.memory
+        self.context, self.memory = self.place.context, self.place.memory
         self.size, self._reserved = 0, loaded.survey.memory_minimum
         self._placed = False
         self.view = NO_MEMORY
