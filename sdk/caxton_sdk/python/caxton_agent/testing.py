@@ -51,7 +51,7 @@ class FakeNode:
         try:
             with step(self):
                 return self.agent.handle(message)
-        except BaseException:
+        except BaseException:  # whatever it is, the step is undone, and it goes on
             self.world = before
             raise
 
