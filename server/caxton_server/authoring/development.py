@@ -29,11 +29,12 @@ Looks: TypeAlias = Mapping[Path, tuple[int, int]]
 
 
 class Deployed(msgspec.Struct, frozen=True):
-    """What runs now, and what it was before: None for a new agent."""
+    """What runs now, and what it was before: None for a new agent; `logged` is the last line that was logged before."""
 
     agent: str
     version: str
     before: str | None
+    logged: int
 
 
 class NotDeployed(Problem, frozen=True):
@@ -91,6 +92,7 @@ def deploy(
     name = str(project.manifest.name)
     before = client.agent(name).map(lambda view: view.version).value_or(None)
     version = next_version(project.manifest.version, before or "")
+    logged = last_line(client, name)
     doing(f"Deploying version {version}")
     updated = client.update({**project.document, "version": version}, module.unwrap())
     if isinstance(updated, Failure):
@@ -98,7 +100,7 @@ def deploy(
     view: DeploymentView = updated.unwrap()
     if view.state == "failed":
         return Failure(NotDeployed(version, view.detail))
-    return Success(Deployed(name, version, before))
+    return Success(Deployed(name, version, before, logged))
 
 
 def next_version(wanted: str, running: str) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from caxton_core.registry import Registry
     from caxton_core.views import LogLine
 
-    from caxton_server.authoring.development import Looks
+    from caxton_server.authoring.development import Deployed, Looks
     from caxton_server.client import Client
 
 
@@ -74,17 +74,17 @@ def _run(node: Client, folder: Path, plugins: Registry) -> None:
     seen: Looks | None = development.look(folder)
     try:
         while seen is not None:
-            name = _deploy(node, folder, plugins)
-            if name is not None and name not in followed:
-                followed.add(name)
-                _follow(node, name, stop)
+            deployed = _deploy(node, folder, plugins)
+            if deployed is not None and deployed.agent not in followed:
+                followed.add(deployed.agent)
+                _follow(node, deployed, stop)
             seen = development.wait_for_change(folder, seen, stop)
     finally:
         stop.set()
 
 
-def _deploy(node: Client, folder: Path, plugins: Registry) -> str | None:
-    """Deploy once; return the agent's name, or None after telling why it does not run."""
+def _deploy(node: Client, folder: Path, plugins: Registry) -> Deployed | None:
+    """Deploy once; return what runs, or None after telling why it does not."""
     from returns.result import Failure
 
     from caxton_server.authoring import development
@@ -98,18 +98,15 @@ def _deploy(node: Client, folder: Path, plugins: Registry) -> str | None:
     deployed = done.unwrap()
     before = f", after {deployed.before}" if deployed.before else ""
     talk(f"{deployed.agent} runs version {deployed.version}{before}. Waiting for changes.")
-    return deployed.agent
+    return deployed
 
 
-def _follow(node: Client, name: str, stop: threading.Event) -> None:
-    """Show what an agent logs from now on."""
+def _follow(node: Client, deployed: Deployed, stop: threading.Event) -> None:
+    """Show what an agent has logged since the deployment began, and logs from now on."""
     from caxton_server.authoring import development
 
     def tell(line: LogLine) -> None:
         click.echo(f"{line.time} {line.level:5} {clean(line.text, lines=False)}")
 
-    # What earlier versions wrote was shown then.
-    after = development.last_line(node, name)
-    threading.Thread(
-        target=development.follow, args=(node, name, after, stop, tell), name="log", daemon=True
-    ).start()
+    told = (node, deployed.agent, deployed.logged, stop, tell)
+    threading.Thread(target=development.follow, args=told, name="log", daemon=True).start()
