@@ -19,7 +19,7 @@ OVERHEAD: Final = 32 << 10
 
 STEP: Final = 64 << 10
 FACTOR: Final = 16
-"""The room is a power of 16 pages: few steps, because each is told to every guest, at 2 to 6 microseconds each."""
+"""The room is a power of 16 pages: few steps, because each is told to every guest, at 2 to 7 microseconds each."""
 
 UNLIMITED: Final = 1 << 62
 NAME: Final = "runtime.node_memory"
