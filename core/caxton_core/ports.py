@@ -186,7 +186,7 @@ class Group(msgspec.Struct, frozen=True):
     blob: bytes
 
 
-class Row(msgspec.Struct, frozen=True):
+class Row(msgspec.Struct, frozen=True, array_like=True):
     """One row of a table projected from the journal; `deleted` removes it."""
 
     table: str
@@ -226,7 +226,11 @@ class Storage(Protocol):
     """False when its calls only touch memory: then the loop makes them itself."""
 
     def open(self) -> Result[None, StorageError]:
-        """Create or migrate the tables."""
+        """Create or migrate the tables; a database newer than this Caxton is refused."""
+
+    @property
+    def migrated(self) -> tuple[int, int]:
+        """Return the version of the tables that `open` found, 0 for none, and the one they have now."""
 
     def append(self, groups: Sequence[Group], rows: Sequence[Row]) -> Result[None, StorageError]:
         """Commit groups and rows in one transaction, durable when this returns."""
@@ -243,6 +247,16 @@ class Storage(Protocol):
     def last_group(self) -> int:
         """Return the number of the newest group, 0 when there is none."""
 
+    def first_group(self) -> int:
+        """Return the number of the oldest group that is kept, 0 when there is none."""
+
+    def prune(self, upto: int) -> Result[None, StorageError]:
+        """Forget the groups up to `upto`, but for the newest of all, with what the index knows of them alone.
+
+        The space is used again, or given back. What was forgotten is no error for whoever iterates over groups: it goes on
+        behind it.
+        """
+
     def groups(self, after: int, upto: int | None = None) -> Iterator[Group]:
         """Yield groups in order; raises `errors.StorageFault` at a corrupt one."""
 
@@ -253,7 +267,7 @@ class Storage(Protocol):
         """Yield the groups with a record in a span of time (epoch ms, inclusive)."""
 
     def get(self, table: str, key: str) -> Row | None:
-        """Return one row."""
+        """Return one row; like `list`, raises `errors.StorageFault` where a row is not as it was written."""
 
     def list(
         self,
@@ -265,6 +279,21 @@ class Storage(Protocol):
         newest_first: bool = False,
     ) -> list[Row]:
         """Return rows in key order, beginning behind `after`."""
+
+    def older(self, table: str, before: int, *, limit: int) -> list[str]:
+        """Return the keys of the rows with a `created` before a time (epoch ms), the oldest first."""
+
+    def clear_projections(self) -> Result[None, StorageError]:
+        """Forget every row and the whole index in one transaction, to be built anew; groups and modules stay."""
+
+    def verify(self) -> Iterator[str]:
+        """Yield a sentence for each thing that is wrong with what is stored, as far as the back-end itself can tell.
+
+        That is the structure of its files, and the checksums of groups, rows, index entries and modules.
+        """
+
+    def modules(self) -> list[str]:
+        """Return the digests of the modules kept, in order."""
 
     def put_module(self, digest: str, data: bytes) -> Result[None, StorageError]:
         """Keep a module's bytes; done when durable."""

@@ -2,8 +2,9 @@
 
 Rules:
 - A blob is a version byte, then frames of a u32 length (little-endian) and that many bytes: first the after-images,
-  then the records in order, one frame for each turn of the scheduler, so a reader can decode a part of a group and
-  other threads get their turn between frames.
+  then the rows that went into tables with this group, then the records in order, one frame for each turn of the
+  scheduler, so a reader can decode a part of a group and other threads get their turn between frames.
+- Version 1, which is still read, had no frame of rows.
 - What records are, and how they become bytes, is the business of the `Codec` that is passed in.
 """
 
@@ -21,9 +22,11 @@ from caxton_core.ports import Group, Row
 
 from caxton_server.runtime.journal_index import Key
 
-_VERSION = b"\x01"
+_VERSION, _WITHOUT_ROWS = b"\x02", b"\x01"
 _LENGTH = Struct("<I")
 _time = attrgetter("time")
+_encode = msgspec.msgpack.Encoder().encode
+_decode_rows = msgspec.msgpack.Decoder(list[Row]).decode
 
 
 def _no_keys(_records: Sequence[Any]) -> set[Key]:
@@ -62,13 +65,14 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """A group read back; `images` are the last values given in it, one for each key."""
+    """A group read back; `images` and `rows` are the last values given in it, one for each key, as far as asked for."""
 
     seq: int
     first_time: int
     last_time: int
     records: list[Any]
     images: list[Any]
+    rows: list[Row] = []
 
 
 def pack(seq: int, turns: Sequence[Turn], codec: Codec) -> Group:
@@ -77,6 +81,8 @@ def pack(seq: int, turns: Sequence[Turn], codec: Codec) -> Group:
     for turn in turns:
         images.update(turn.images)
     frames = [codec.encode(list(images.values())) if images else b""]
+    projected = rows(turns)
+    frames.append(_encode(projected) if projected else b"")
     frames += [turn.frame for turn in turns if turn.records]
     parts = [_VERSION]
     for frame in frames:
@@ -98,11 +104,15 @@ def rows(turns: Sequence[Turn]) -> list[Row]:
 
 
 def _frames(group: Group) -> Iterator[tuple[int, int]]:
-    """Yield where each frame of a blob begins and ends."""
+    """Yield where each frame of a blob begins and ends: of the images, of the rows, of each turn's records."""
     blob, at = group.blob, 1
-    if blob[:1] != _VERSION:
+    if blob[:1] not in (_VERSION, _WITHOUT_ROWS):
         raise StorageFault(Corrupt(group.seq, "it has a format this Caxton doesn't know"))
+    number = 0
     while at < len(blob):
+        if number == 1 and blob[:1] == _WITHOUT_ROWS:
+            yield at, at
+        number += 1
         if at + 4 > len(blob):
             raise StorageFault(Corrupt(group.seq, "its last frame is cut off"))
         (length,) = _LENGTH.unpack_from(blob, at)
@@ -112,21 +122,27 @@ def _frames(group: Group) -> Iterator[tuple[int, int]]:
         yield start, at
 
 
-def unpack(group: Group, codec: Codec, *, images: bool = True, holding: bytes = b"") -> Batch:
-    """Read a group back, the after-images only when asked for.
+def unpack(
+    group: Group, codec: Codec, *, images: bool = True, rows: bool = False, holding: bytes | None = b""
+) -> Batch:  # fmt: skip
+    """Read a group back, the after-images and the rows only when asked for.
 
-    Only frames whose bytes contain `holding` are decoded.
+    Only frames of records whose bytes contain `holding` are decoded, none for None.
     """
     view = memoryview(group.blob)
     kept: list[Any] = []
+    projected: list[Row] = []
     records: list[Any] = []
     try:
         for number, (start, end) in enumerate(_frames(group)):
             if number == 0:
                 if images and end > start:
                     kept = codec.decode_images(view[start:end])
-            elif not holding or group.blob.find(holding, start, end) >= 0:
+            elif number == 1:
+                if rows and end > start:
+                    projected = _decode_rows(view[start:end])
+            elif holding is not None and group.blob.find(holding, start, end) >= 0:
                 records += codec.decode(view[start:end])
     except msgspec.MsgspecError as error:
         raise StorageFault(Corrupt(group.seq, f"its records can't be read: {error}")) from error
-    return Batch(group.seq, group.first_time, group.last_time, records, kept)
+    return Batch(group.seq, group.first_time, group.last_time, records, kept, projected)

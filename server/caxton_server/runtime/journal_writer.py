@@ -109,7 +109,7 @@ class Writer:
 
     def _commit(self, turns: list[Turn]) -> bool:
         records = [record for turn in turns for record in turn.records]
-        changed = bool(records) or any(turn.images for turn in turns)
+        changed = any(turn.records or turn.images or turn.rows for turn in turns)
         groups = [pack(self._seq + 1, turns, self._codec)] if changed else []
         projected = rows(turns)
         delay = _FIRST_DELAY
