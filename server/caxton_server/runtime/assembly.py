@@ -37,6 +37,7 @@ from caxton_server.runtime.groups import Groups
 from caxton_server.runtime.histories import Histories
 from caxton_server.runtime.initiators import Initiators
 from caxton_server.runtime.journal import Journal
+from caxton_server.runtime.journal_drivers import ThreadDriver
 from caxton_server.runtime.kernel import Kernel
 from caxton_server.runtime.loop import Loop
 from caxton_server.runtime.messages import Messages
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 
     from caxton_server.config import Config
     from caxton_server.runtime.folders import Folder
+    from caxton_server.runtime.journal_drivers import Driver
 
 NodeError: TypeAlias = Problem
 VERBS: Final = ("start", "stop", "drain", "restart", "suspend", "resume")
@@ -91,15 +93,18 @@ class Runtime:
         clock: Clock | None = None,
         entropy: Entropy = os.urandom,
         budget: Budget | None = None,
+        make_driver: Callable[[], Driver] = ThreadDriver,
+        attempts: Attempts | None = None,
     ) -> None:
         self.budget = budget
+        self._make_driver = make_driver
         self.config, self.registry, self.storage, self.folder = config, registry, storage, folder
         self.platform = config.server.platform
         self.clock: Clock = clock or SystemClock()
         self.started_at = self.clock.monotonic()
         self.sandboxes = sandboxes
         self.running = False
-        self._attempts: Attempts | None = None
+        self._attempts = attempts
         self._entropy = entropy
 
     # Life
@@ -109,7 +114,9 @@ class Runtime:
         trust = self.config.trust()
         if isinstance(trust, Failure):
             return Failure(trust.failure())
-        journal = Journal(self.storage, clock=self.clock, codec=CODEC)
+        journal = Journal(
+            self.storage, clock=self.clock, codec=CODEC, make_driver=self._make_driver
+        )
         opened = await asyncio.to_thread(journal.open)
         if isinstance(opened, Failure):
             return Failure(opened.failure())
@@ -127,6 +134,7 @@ class Runtime:
             if isinstance(attempts, Failure):
                 return Failure(attempts.failure())
             self._attempts = attempts.unwrap()
+        if self._attempts is not None:
             interrupted = int.from_bytes(self._attempts.read_after_crash() or b"", "little")
             self.scheduler.mark = _marker(self._attempts.mark)
         recovery = Recovery(self.kernel, self.agents_, self.conversations_, self.performer)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from caxton_core.errors import Corrupt, StorageError, StorageFault, StorageUnavailable
 from returns.result import Failure, Result, Success
 
+from caxton_server.runtime.journal_drivers import ThreadDriver
 from caxton_server.runtime.journal_groups import Batch, Codec, Mark, Turn, pack, unpack
 from caxton_server.runtime.journal_index import Index, Key
 from caxton_server.runtime.journal_waits import Waits
@@ -28,6 +29,8 @@ from caxton_server.runtime.journal_writer import CHECKPOINT, Writer
 
 if TYPE_CHECKING:
     from caxton_core.ports import Clock, Row, Storage
+
+    from caxton_server.runtime.journal_drivers import Driver
 
 MOST_BYTES = 64 * 1024 * 1024
 MOST_SECONDS = 2.0
@@ -43,8 +46,12 @@ _ROW_BYTES = 128
 class Journal:
     """Appends to one storage, whose only writer it is."""
 
-    def __init__(self, storage: Storage, *, clock: Clock, codec: Codec | None = None) -> None:
+    def __init__(
+        self, storage: Storage, *, clock: Clock, codec: Codec | None = None,
+        make_driver: Callable[[], Driver] = ThreadDriver,
+    ) -> None:  # fmt: skip
         self.storage = storage
+        self._make_driver = make_driver
         self.codec = codec or Codec()
         self.position = 0
         """How many changes were given so far."""
@@ -95,7 +102,9 @@ class Journal:
         """Begin to commit; called on the running loop."""
         self._loop = asyncio.get_running_loop()
         if self.storage.blocks:
-            self._writer = Writer(self.storage, self.index, self.codec, self._announce)
+            self._writer = Writer(
+                self.storage, self.index, self.codec, self._announce, self._make_driver()
+            )
             self._writer.start()
 
     async def close(self) -> Result[None, StorageError]:
@@ -104,7 +113,7 @@ class Journal:
         done = True
         writer = self._writer
         if writer is not None:
-            done = await asyncio.to_thread(writer.stop, _STOP_SECONDS)
+            done = await writer.stop(_STOP_SECONDS)
             # The last announcements are on their way to this loop.
             await asyncio.sleep(0)
             # A thread that hangs in the storage keeps it.
