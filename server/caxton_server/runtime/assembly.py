@@ -220,7 +220,7 @@ class Runtime:
         self.checkpoints = Checkpoints(
             kernel, self.conversations_, self.directory_, every=int(storage.checkpoint)
         )
-        self.retention = Retention(kernel, self.conversations_, storage.retention)
+        self.retention = Retention(kernel, self.conversations_, self.event_log, storage.retention)
         self.loop = Loop(
             kernel, self.scheduler, timers,
             clear_mark=self._clear_mark, chores=self.checkpoints.work,
