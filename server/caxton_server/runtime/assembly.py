@@ -215,9 +215,9 @@ class Runtime:
         if isinstance(loaded, Failure):
             error = loaded.failure()
             reason = "untrusted-module" if isinstance(error, UntrustedModule) else "invalid-module"
-            self.agents_.give_up(cell, Fault(reason, str(error)))
+            self.agents_.give_up(cell, Fault(reason, str(error)), why=reason)
             return
-        self.agents_.revive(cell)
+        self.agents_.supervisor.go_on(cell)
 
     def _clear_mark(self) -> None:
         if self._attempts is not None:
