@@ -235,9 +235,9 @@ class Runtime:
         if isinstance(loaded, Failure):
             error = loaded.failure()
             reason = "untrusted-module" if isinstance(error, UntrustedModule) else "invalid-module"
-            self.agents_.give_up(cell, Fault(reason, str(error)))
+            self.agents_.give_up(cell, Fault(reason, str(error)), why=reason)
             return
-        self.agents_.revive(cell)
+        self.agents_.supervisor.go_on(cell)
 
     def _go_on(self, _committed: int) -> None:
         """Have a checkpoint that waited for commits go on, though nobody else may want the thread."""

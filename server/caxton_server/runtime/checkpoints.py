@@ -96,7 +96,7 @@ class Checkpoints:
         journal.append(
             AgentImage(
                 kernel.now, cell.saved(kernel.now), dict(cell.data), tuple(cell.timers.values()),
-                self.directory.entries.registered(cell.address),
+                self.directory.entries.registered(cell.address), cell.restarted(kernel.now),
             )
         )  # fmt: skip
         waiting = [*cell.mailbox.queue]
@@ -111,7 +111,8 @@ class Checkpoints:
             message = each.message
             some.append(
                 Queued(
-                    each.serial, message.conversation_id, message.id, each.wire, each.time, each.attempt
+                    each.serial, message.conversation_id, message.id, each.wire, each.time,
+                    each.attempt, each.due,
                 )
             )  # fmt: skip
             size += len(each.wire)

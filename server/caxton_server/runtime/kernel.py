@@ -76,6 +76,7 @@ class Counters:
         self.traps: Counter[str] = Counter()
         self.limits: Counter[str] = Counter()
         self.restarts: Counter[str] = Counter()
+        self.give_ups: Counter[str] = Counter()
         self.agent_events: Counter[str] = Counter()
         self.conversations_closed: Counter[tuple[str, str]] = Counter()
         self.deployments: Counter[tuple[str, str]] = Counter()
