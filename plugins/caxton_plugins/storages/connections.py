@@ -22,6 +22,7 @@ from caxton_core.errors import (
     Unreadable,
 )
 from caxton_core.ports import Durability
+from peewee import PeeweeException, SqliteDatabase
 from returns.result import Failure, Result, Success
 
 from caxton_plugins.storages.migrations import SCHEMA, migrate, version
@@ -29,6 +30,9 @@ from caxton_plugins.storages.statements import Statement
 
 _SYNCHRONOUS: Mapping[Durability, str] = {"disk": "FULL", "process": "NORMAL", "memory": "OFF"}
 _BUSY_SECONDS = 5.0
+# What is appended next would only make the file grow again.
+_RESERVE_PAGES = 256
+_RESERVE_SHARE = 8
 _DONE: Result[None, StorageError] = Success(None)
 _CLOSED = StorageUnavailable("it is closed")
 
@@ -48,6 +52,17 @@ _USELESS = frozenset(
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
+class _Lent(SqliteDatabase):
+    """Peewee's view of a connection that is open already; it is never closed through it."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        super().__init__(":memory:")
+        self._connection = connection
+
+    def _connect(self) -> sqlite3.Connection:
+        return self._connection
+
+
 class Connections:
     """Everything Caxton has open of the file `path`; safe to use from several threads."""
 
@@ -59,6 +74,8 @@ class Connections:
         self._writer: sqlite3.Connection | None = None
         self._idle: list[sqlite3.Connection] = []
         self._closed = True
+        self.migrated = (0, SCHEMA)
+        """The version of the tables that `open` found, and the one they have now."""
 
     def open(self) -> Result[None, StorageError]:
         """Open the file for writing, creating or migrating the tables."""
@@ -70,6 +87,12 @@ class Connections:
             refused = self._prepare(writer)
         except sqlite3.Error as error:
             refused = self._error(error)
+        except PeeweeException as error:
+            # What went wrong in SQLite is inside; anything else is a bug.
+            inner = error.__context__
+            if not isinstance(inner, sqlite3.Error):
+                raise
+            refused = self._error(inner)
         if refused is not None:
             writer.close()
             return Failure(refused)
@@ -78,18 +101,22 @@ class Connections:
         return _DONE
 
     def _prepare(self, writer: sqlite3.Connection) -> StorageError | None:
-        found = version(writer)
+        database = _Lent(writer)
+        database.connect()
+        found = version(database)
         if found < 0:
             return Unreadable(str(self.path), "it is another program's database")
         if found > SCHEMA:
             return DatabaseTooNew(str(self.path), found, SCHEMA)
         if found == 0:
             writer.execute("PRAGMA page_size = 16384")
+            writer.execute("PRAGMA auto_vacuum = INCREMENTAL")
         writer.execute("PRAGMA journal_mode = WAL")
         writer.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[self._durability]}")
         writer.execute("PRAGMA wal_autocheckpoint = 1024")
         writer.execute("PRAGMA cache_size = -32768")
-        migrate(writer, found)
+        migrate(database, found)
+        self.migrated = (found, SCHEMA)
         # From here on a transaction begins by itself: fewer calls than by hand.
         writer.isolation_level = "IMMEDIATE"
         return None
@@ -135,6 +162,26 @@ class Connections:
                 writer.rollback()
                 raise
             return _DONE
+
+    def give_back(self, pages: int) -> Result[bool, StorageError]:
+        """Return up to so many free pages to the file system, keeping some in reserve; tell whether there are more."""
+        with self._lock:
+            writer = self._writer
+            if writer is None:
+                return Failure(_CLOSED)
+            try:
+                free = writer.execute("PRAGMA freelist_count").fetchone()[0]
+                used = writer.execute("PRAGMA page_count").fetchone()[0] - free
+                spare = free - max(_RESERVE_PAGES, used // _RESERVE_SHARE)
+                if spare <= 0:
+                    return Success(False)
+                # Each step of the statement returns one page, and only a script is run to its end.
+                writer.executescript(f"PRAGMA incremental_vacuum({min(spare, pages)})")
+                left = writer.execute("PRAGMA freelist_count").fetchone()[0]
+            except sqlite3.Error as error:
+                return Failure(self._error(error))
+            # Files of the first schema were not made for it: there, free pages are only used again.
+            return Success(spare > pages and left < free)
 
     def read(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a query on a connection of its own."""

@@ -26,6 +26,7 @@ from caxton_server.runtime.agents import Agents
 from caxton_server.runtime.ams import Ams
 from caxton_server.runtime.attempts import Attempts
 from caxton_server.runtime.cells import Cell
+from caxton_server.runtime.checkpoints import Checkpoints
 from caxton_server.runtime.conversations import Conversations
 from caxton_server.runtime.dead_letters import DeadLetters
 from caxton_server.runtime.deployments import Deployments
@@ -43,6 +44,7 @@ from caxton_server.runtime.messages import Messages
 from caxton_server.runtime.modules import Modules
 from caxton_server.runtime.records import CODEC
 from caxton_server.runtime.recovery import Recovery
+from caxton_server.runtime.retention import Retention
 from caxton_server.runtime.router import Router
 from caxton_server.runtime.scheduler import Scheduler
 from caxton_server.runtime.shortcut import Shortcut
@@ -153,6 +155,7 @@ class Runtime:
         for cell in to_start:
             await self._start_again(cell)
         self.loop.start()
+        self.retention.start()
         self.running = True
         return Success(None)
 
@@ -213,7 +216,16 @@ class Runtime:
         self.event_log = EventLog(kernel, self.storage)
         self.kernel.publish = self.conversations_.publish = self.event_log.publish
         journal.on_commit.append(self.event_log.release)
-        self.loop = Loop(kernel, self.scheduler, timers, clear_mark=self._clear_mark)
+        storage = self.config.storage
+        self.checkpoints = Checkpoints(
+            kernel, self.conversations_, self.directory_, every=int(storage.checkpoint)
+        )
+        self.retention = Retention(kernel, self.conversations_, self.event_log, storage.retention)
+        self.loop = Loop(
+            kernel, self.scheduler, timers,
+            clear_mark=self._clear_mark, chores=self.checkpoints.work,
+        )  # fmt: skip
+        journal.on_commit.append(self._go_on)
 
     async def _start_again(self, cell: Cell) -> None:
         """Start an agent that ran before; one whose module is gone or broken is failed."""
@@ -223,9 +235,14 @@ class Runtime:
         if isinstance(loaded, Failure):
             error = loaded.failure()
             reason = "untrusted-module" if isinstance(error, UntrustedModule) else "invalid-module"
-            self.agents_.give_up(cell, Fault(reason, str(error)))
+            self.agents_.give_up(cell, Fault(reason, str(error)), why=reason)
             return
-        self.agents_.revive(cell)
+        self.agents_.supervisor.go_on(cell)
+
+    def _go_on(self, _committed: int) -> None:
+        """Have a checkpoint that waited for commits go on, though nobody else may want the thread."""
+        if self.checkpoints.waits:
+            self.loop.wake()
 
     def _clear_mark(self) -> None:
         if self._attempts is not None:
@@ -234,6 +251,7 @@ class Runtime:
     async def stop(self) -> None:
         """End running steps or drop them, commit, and close; mailboxes stay in the journal."""
         self.running = False
+        await self.retention.stop()
         await self.loop.stop(STOP_SECONDS)
         for cell in self.kernel.cells.values():
             # Nobody may call it any more: a deployment may still be under way, and would ask it for its state.

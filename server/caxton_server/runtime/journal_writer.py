@@ -14,16 +14,19 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from caxton_core.errors import StorageError, StorageUnavailable
+from caxton_core.ports import Row
 from returns.result import Failure, Result
 
-from caxton_server.runtime.journal_groups import Codec, Turn, pack, rows
+from caxton_server.runtime.journal_groups import Codec, Mark, Turn, pack, rows
 
 if TYPE_CHECKING:
-    from caxton_core.ports import Group, Row, Storage
+    from caxton_core.ports import Group, Storage
 
     from caxton_server.runtime.journal_drivers import Driver
     from caxton_server.runtime.journal_index import Index
 
+CHECKPOINT = "checkpoint"
+"""The key of the row in `meta` that names the group in which the latest complete checkpoint begins."""
 _GROUP_BYTES = 4 * 1024 * 1024
 _IDLE_SECONDS = 0.25
 _FIRST_DELAY = 0.02
@@ -47,6 +50,9 @@ class Writer:
         self._announce = announce
         self._seq = storage.last_group()
         self._position = 0
+        self._checkpoint = 0
+        self._put: set[tuple[str, str]] | None = None
+        """The rows that were put since somebody began to carry rows; None while nobody does."""
         self._driver = driver
         self.put = driver.put
         self._ended = False
@@ -107,6 +113,7 @@ class Writer:
 
     async def _commit(self, turns: list[Turn]) -> bool:
         records = [record for turn in turns for record in turn.records]
+        self._heed(turns)
         changed = any(turn.records or turn.images or turn.rows for turn in turns)
         groups = [pack(self._seq + 1, turns, self._codec)] if changed else []
         projected = rows(turns)
@@ -122,6 +129,25 @@ class Writer:
         self._position = turns[-1].position
         self._announce(self._position, None)
         return True
+
+    def _heed(self, turns: list[Turn]) -> None:
+        """Do what the marks of some turns ask for."""
+        for turn in turns:
+            if Mark.BEGINS_CHECKPOINT in turn.mark:
+                self._checkpoint = self._seq + 1
+            if Mark.ENDS_CHECKPOINT in turn.mark:
+                row = Row("meta", CHECKPOINT, {}, b"%d" % self._checkpoint)
+                turn.rows[row.table, row.key] = row
+            if Mark.BEGINS_CARRYING in turn.mark:
+                self._put = set()
+            if self._put is None:
+                continue
+            if Mark.CARRIES in turn.mark:
+                for key in self._put & turn.rows.keys():
+                    del turn.rows[key]
+                self._put = None
+            else:
+                self._put.update(turn.rows)
 
     async def _append(
         self, groups: Sequence[Group], projected: Sequence[Row]
