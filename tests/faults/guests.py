@@ -1,0 +1,92 @@
+"""Guests that keep a ledger in their durable state: how often they have done each thing they were asked to do.
+
+All of them tell, when asked with a `query-ref`, how often they did what the content names (36 characters); 36 dots ask for
+everything they did, 36 commas for how many different things.
+"""
+
+from __future__ import annotations
+
+from tests.e2e.wat import AT, guest, telling, text
+
+_LEDGER = f"""
+  (data (i32.const 16) "all") (data (i32.const 24) "different")
+  (func $count (param $key i32) (param $size i32) (result i32)
+    (i32.store (i32.const 0) (i32.const 0))
+    (drop (call $state_get (local.get $key) (local.get $size) (i32.const 0) (i32.const 4)))
+    (i32.load (i32.const 0)))
+  (func $more (param $key i32) (param $size i32) (result i32)
+    (i32.store (i32.const 0) (i32.add (call $count (local.get $key) (local.get $size)) (i32.const 1)))
+    (if (call $state_put (local.get $key) (local.get $size) (i32.const 0) (i32.const 4)) (then (unreachable)))
+    (i32.load (i32.const 0)))
+  ;; $enter: one more of the thing whose 36 characters are at an address.
+  (func $enter (param $key i32)
+    (if (i32.eq (call $more (local.get $key) (i32.const 36)) (i32.const 1))
+      (then (drop (call $more (i32.const 24) (i32.const 9)))))
+    (drop (call $more (i32.const 16) (i32.const 3))))
+  ;; $told: answer a query, whose content is at an address.
+  (func $told (param $p i32) (param $at i32) (result i32)
+    (local $first i32)
+    (local.set $first (i32.load8_u offset=1 (local.get $at)))
+    (if (i32.eq (local.get $first) (i32.const 46)) (then
+      (return {telling("(call $count (i32.const 16) (i32.const 3))")})))
+    (if (i32.eq (local.get $first) (i32.const 44)) (then
+      (return {telling("(call $count (i32.const 24) (i32.const 9))")})))
+    {telling("(call $count (i32.add (local.get $at) (i32.const 1)) (i32.const 36))")})
+"""
+_ENTER = f"{AT} (call $enter (i32.add (local.get $at) (i32.const 1))) (i32.const 0)"
+_FROM_AMS = '"sender":"ams@'
+_CONVERSATION = '"conversation_id":"'
+_OFFER = '{"performative":"propose","content":{"cost":%d}}'
+_DONE = '{"performative":"inform","content":"built"}'
+
+
+def _is(act: str) -> str:
+    """Condition: the message is of an act, told by its first four letters."""
+    letters = int.from_bytes(f'{act}"'[:4].encode(), "little")
+    return f"(i32.eq (call $act (local.get $p) (local.get $n)) (i32.const {letters}))"
+
+
+def _holds(at: int, size: int) -> str:
+    """Address behind a text in the message, 0 when it is not there."""
+    return f"(call $find (local.get $p) (local.get $n) (i32.const {at}) (i32.const {size}))"
+
+
+_QUERY = f"(if {_is('query-ref')} (then {AT} (return (call $told (local.get $p) (local.get $at)))))"
+
+
+def ledger() -> bytes:
+    """Build a guest that enters the content of every message."""
+    return guest(f"{_QUERY} {_ENTER}", _LEDGER)
+
+
+def alarm_clock(delay_ms: int) -> bytes:
+    """Build a guest that sets a timer for each message, with its content, and enters it when the timer fires."""
+    body = f"""{_QUERY}
+      (if {_holds(100, len(_FROM_AMS))} (then {AT} (call $enter (i32.add (local.get $at) (i32.const 1))) (return (i32.const 0))))
+      {AT} (if (i32.lt_s (call $set_timer (i64.const {delay_ms}) (i32.add (local.get $at) (i32.const 1)) (i32.const 36))
+        (i32.const 0)) (then (unreachable)))
+      (i32.const 0)"""
+    return guest(body, f"(data (i32.const 100) {text(_FROM_AMS)}) {_LEDGER}")
+
+
+def bidder(cost: int) -> bytes:
+    """Build a guest that bids in every contract net, and enters the conversation when it is awarded one."""
+    offer = _OFFER % cost
+    body = f"""{_QUERY}
+      (if {_is("cfp")} (then (return (call $respond (local.get $p) (i32.const 100) (i32.const {len(offer)})))))
+      (if {_is("accept-proposal")} (then
+        (call $enter {_holds(400, len(_CONVERSATION))})
+        (return (call $respond (local.get $p) (i32.const 200) (i32.const {len(_DONE)})))))
+      (i32.const 0)"""
+    data = f"(data (i32.const 100) {text(offer)}) (data (i32.const 200) {text(_DONE)}) (data (i32.const 400) {text(_CONVERSATION)})"
+    return guest(body, f"{data} {_LEDGER}")
+
+
+def fountain(receiver: str, size: int) -> bytes:
+    """Build a guest that sends so many messages to one agent for each that it gets."""
+    drop = f'{{"performative":"inform","receiver":"{receiver}","content":"{"x" * 100}"}}'
+    body = f"""(loop $next
+        (if (call $send (i32.const 100) (i32.const {len(drop)})) (then (unreachable)))
+        (br_if $next (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const {size}))))
+      (i32.const 0)"""
+    return guest(body, f"(data (i32.const 100) {text(drop)})")
