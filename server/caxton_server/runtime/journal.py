@@ -15,19 +15,22 @@ import asyncio
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from caxton_core.errors import Corrupt, StorageError, StorageFault, StorageUnavailable
 from returns.result import Failure, Result, Success
 
-from caxton_server.runtime.journal_groups import Batch, Codec, Turn, pack, unpack
+from caxton_server.runtime.journal_drivers import ThreadDriver
+from caxton_server.runtime.journal_groups import Batch, Codec, Mark, Turn, pack, unpack
 from caxton_server.runtime.journal_index import Index, Key
 from caxton_server.runtime.journal_waits import Waits
-from caxton_server.runtime.journal_writer import Writer
+from caxton_server.runtime.journal_writer import CHECKPOINT, Writer
 
 if TYPE_CHECKING:
     from caxton_core.ports import Clock, Row, Storage
+
+    from caxton_server.runtime.journal_drivers import Driver
 
 MOST_BYTES = 64 * 1024 * 1024
 MOST_SECONDS = 2.0
@@ -43,8 +46,12 @@ _ROW_BYTES = 128
 class Journal:
     """Appends to one storage, whose only writer it is."""
 
-    def __init__(self, storage: Storage, *, clock: Clock, codec: Codec | None = None) -> None:
+    def __init__(
+        self, storage: Storage, *, clock: Clock, codec: Codec | None = None,
+        make_driver: Callable[[], Driver] = ThreadDriver,
+    ) -> None:  # fmt: skip
         self.storage = storage
+        self._make_driver = make_driver
         self.codec = codec or Codec()
         self.position = 0
         """How many changes were given so far."""
@@ -68,7 +75,11 @@ class Journal:
         self._flushed = 0
         self._written = 0
         self._pending: deque[tuple[int, int, float]] = deque()
-        self._pending_bytes = 0
+        self.pending_bytes = 0
+        """How much was given and is not committed, about."""
+        self._given = 0
+        self._checkpoint_began = self._checkpointed = 0
+        self._mark = Mark.NONE
         self._index: Index | None = None
         self._writer: Writer | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -91,7 +102,9 @@ class Journal:
         """Begin to commit; called on the running loop."""
         self._loop = asyncio.get_running_loop()
         if self.storage.blocks:
-            self._writer = Writer(self.storage, self.index, self.codec, self._announce)
+            self._writer = Writer(
+                self.storage, self.index, self.codec, self._announce, self._make_driver()
+            )
             self._writer.start()
 
     async def close(self) -> Result[None, StorageError]:
@@ -100,7 +113,7 @@ class Journal:
         done = True
         writer = self._writer
         if writer is not None:
-            done = await asyncio.to_thread(writer.stop, _STOP_SECONDS)
+            done = await writer.stop(_STOP_SECONDS)
             # The last announcements are on their way to this loop.
             await asyncio.sleep(0)
             # A thread that hangs in the storage keeps it.
@@ -157,12 +170,15 @@ class Journal:
             self._stored.reach(self.position)
             self._reach(self.position)
             return
-        turn = self._turn()
+        self._hand_over(writer, self._turn())
+
+    def _hand_over(self, writer: Writer, turn: Turn) -> None:
         size = len(turn.frame) + _IMAGE_BYTES * len(turn.images)
         if turn.rows:
             size += sum([_ROW_BYTES + len(row.body) for row in turn.rows.values()])
         self._pending.append((turn.position, size, self._clock.monotonic()))
-        self._pending_bytes += size
+        self.pending_bytes += size
+        self._given += size
         writer.put(turn)
         if self.storage.durability == "memory":
             self._reach(self.position)
@@ -197,7 +213,49 @@ class Journal:
             self._images = {}
         if rows:
             self._rows = {}
-        return Turn(self.position, frame, records, images or {}, rows or {}, first, self._latest)
+        mark, self._mark = self._mark, Mark.NONE
+        return Turn(
+            self.position, frame, records, images or {}, rows or {}, first, self._latest, mark
+        )
+
+    # Checkpoints and carried rows
+
+    @property
+    def behind_checkpoint(self) -> int:
+        """Return about how many bytes there are from the beginning of the latest complete checkpoint on."""
+        return self._given - self._checkpointed
+
+    def begin_checkpoint(self) -> int:
+        """Say that a checkpoint begins with what is given next; return how many bytes were given before."""
+        self._mark |= Mark.BEGINS_CHECKPOINT
+        self._checkpoint_began = self._given
+        return self._given
+
+    def end_checkpoint(self) -> int:
+        """Say that a checkpoint ended with what was given last; return how many bytes were given."""
+        self._mark |= Mark.ENDS_CHECKPOINT
+        self._checkpointed = self._checkpoint_began
+        self.flush()
+        return self._given
+
+    async def begin_carrying(self) -> None:
+        """Return when rows may be read from tables to be given to `carry`."""
+        await self._put(Mark.BEGINS_CARRYING, {})
+
+    async def carry(self, rows: Iterable[Row]) -> None:
+        """Write rows again as they were read since `begin_carrying`, but for those that were put meanwhile; return when done."""
+        await self._put(Mark.CARRIES, {(row.table, row.key): row for row in rows})
+
+    async def _put(self, mark: Mark, rows: dict[tuple[str, str], Row]) -> None:
+        self.flush()
+        writer = self._writer
+        if writer is None:
+            raise RuntimeError("only a journal with a writer carries rows")
+        self.position += 1
+        self._flushed = position = self.position
+        latest = self._latest
+        self._hand_over(writer, Turn(position, b"", [], {}, rows, latest, latest, mark))
+        await self._stored.until(position)
 
     # Commits
 
@@ -215,7 +273,7 @@ class Journal:
         if pending and pending[0][0] <= position and len(self._commit_times) < _COMMIT_TIMES:
             self._commit_times.append(self._clock.monotonic() - pending[0][2])
         while pending and pending[0][0] <= position:
-            self._pending_bytes -= pending.popleft()[1]
+            self.pending_bytes -= pending.popleft()[1]
         self._stored.reach(position)
         if position > self.committed:
             self._reach(position)
@@ -241,7 +299,7 @@ class Journal:
         """Whether so much is uncommitted that no more work should begin."""
         pending = self._pending
         return bool(pending) and (
-            self._pending_bytes > MOST_BYTES
+            self.pending_bytes > MOST_BYTES
             or self._clock.monotonic() - pending[0][2] > MOST_SECONDS
         )
 
@@ -258,6 +316,12 @@ class Journal:
         if self._writer is None and self._images:
             with self._packing:
                 self._pack([], self._clock.time_ms())
+
+    async def stored(self, position: int) -> None:
+        """Return when everything up to `position` is in the storage, whatever the durability."""
+        if position > self._flushed:
+            self.flush()
+        await self._stored.until(position)
 
     async def readable(self) -> None:
         """Return when a read of the storage finds everything given so far."""
@@ -299,14 +363,25 @@ class Journal:
         self.failing = done.failure() if isinstance(done, Failure) else None
         self.errors += self.failing is not None
 
-    def recover(self, after: int = 0, *, images: bool = True) -> Iterator[Batch]:
-        """Yield the batches behind group `after`, or raise `StorageFault` where one is corrupt or missing."""
+    def recover(self, after: int | None = None, *, images: bool = True) -> Iterator[Batch]:
+        """Yield the batches behind a group, or raise `StorageFault` where one is corrupt or missing.
+
+        Without a group they are those from the latest checkpoint on.
+        """
         self._pack_kept()
+        if after is None:
+            after = max(self.checkpoint() - 1, 0)
         for group in self.storage.groups(after):
             after += 1
             if group.seq != after:
                 raise StorageFault(Corrupt(after, "it is missing"))
+            self._given += len(group.blob)
             yield unpack(group, self.codec, images=images)
+
+    def checkpoint(self) -> int:
+        """Return the group in which the latest complete checkpoint begins, 0 when there is none; blocks."""
+        row = self.storage.get("meta", CHECKPOINT)
+        return 0 if row is None else int(row.body)
 
     def find(self, key: Key) -> list[int]:
         """Return the groups in which a conversation (its id) or an agent (its handle) occurs, ascending."""

@@ -10,6 +10,7 @@ Rules:
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from struct import Struct
@@ -52,6 +53,17 @@ class Codec(msgspec.Struct, frozen=True):
     span: Callable[[Sequence[Any]], tuple[int, int]] = _span
 
 
+class Mark(enum.IntFlag):
+    """What a turn is to the writer beside what it changes."""
+
+    NONE = 0
+    BEGINS_CHECKPOINT = 1
+    ENDS_CHECKPOINT = 2
+    BEGINS_CARRYING = 4
+    CARRIES = 8
+    """Its rows were read from tables since carrying began: those that were put meanwhile are left out."""
+
+
 class Turn(msgspec.Struct, frozen=True, gc=False):
     """What one turn of the scheduler changed: the smallest thing that is committed or lost."""
 
@@ -62,6 +74,7 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
     rows: dict[tuple[str, str], Row]
     first_time: int
     last_time: int
+    mark: Mark = Mark.NONE
 
 
 class Batch(msgspec.Struct, frozen=True):

@@ -1,7 +1,8 @@
 """Recovery: rebuilding the node from its journal.
 
 Rules:
-- Records are applied in order and never judged again.
+- Records are applied in order and never judged again. They may begin in the middle, with a checkpoint: what they say of
+  somebody whose image is yet to come changes nothing.
 - What was sent and not consumed is queued again, in journal order; agents that ran are started again.
 - The delivery that was running when the node died is charged an attempt, durably, and is a dead letter after `ATTEMPTS`.
 """
@@ -16,15 +17,20 @@ from caxton_core.agents import AgentState
 from caxton_core.messages import decode, encode
 from caxton_core.ports import Row
 
+from caxton_server.runtime import directory_recovery
 from caxton_server.runtime.cells import Cell
 from caxton_server.runtime.mailboxes import Delivery
 from caxton_server.runtime.records import (
+    AgentImage,
     AgentRemoved,
     AgentSaved,
     Asked,
     Charged,
+    CheckpointBegun,
     Cleared,
+    DirectoryImage,
     Effects,
+    MailImage,
     Record,
     Routed,
     Sent,
@@ -121,9 +127,9 @@ class Recovery:
                 for sent in record.sent:
                     self._queue(sent, record.time)
             case Asked():
-                self.directory.replay(record)
+                directory_recovery.replay(self.directory, record)
             case Served():
-                self.directory.replay(record)
+                directory_recovery.replay(self.directory, record)
                 for sent in record.sent:
                     self._queue(sent, record.time)
             case Charged():
@@ -131,6 +137,27 @@ class Recovery:
                 entry = agent.deliveries.get(record.serial)
                 if entry is not None:
                     agent.deliveries[record.serial] = (entry[0], entry[1], record.attempt)
+            case CheckpointBegun():
+                self.kernel.serial = max(self.kernel.serial, record.serial)
+            case AgentImage():
+                self._restore(record)
+            case MailImage():
+                agent = self._of(record.agent)
+                for each in record.deliveries:
+                    sent = Sent(each.serial, (record.agent,), each.conversation, each.message, each.wire)
+                    agent.deliveries[each.serial] = (sent, each.time, each.attempt)
+            case DirectoryImage():
+                directory_recovery.restore(self.directory, record)
+
+    def _restore(self, image: AgentImage) -> None:
+        """Take an agent from its image; its mailbox follows."""
+        saved = image.saved
+        self.saved[saved.id] = saved
+        self.directory.entries.restore(saved, image.registered)
+        agent = self.pending[saved.id] = Pending()
+        agent.data = image.state
+        agent.timers = {timer.id: timer for timer in image.timers}
+        agent.next_timer = saved.next_timer
 
     def _of(self, handle: int) -> Pending:
         return self.pending.setdefault(handle, Pending())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, TypeAlias
 
 import msgspec
@@ -24,6 +24,7 @@ from caxton_core.ports import (
     Host,
     ModuleInfo,
     Outcome,
+    Row,
     Sandbox,
     Storage,
 )
@@ -45,7 +46,9 @@ from caxton_plugins.storages.memory import MemoryStorage
 from caxton_plugins.strategies import direct
 from caxton_server.config import Config
 from caxton_server.runtime.cells import Cell
+from caxton_server.runtime.journal_writer import CHECKPOINT
 from caxton_server.runtime.node import Node
+from caxton_server.runtime.records import CheckpointBegun
 from caxton_server.runtime.recovery import Recovery
 from returns.result import Failure, Result, Success
 
@@ -327,7 +330,20 @@ class Bench:
         """Return everything in the journal."""
         journal = self.node.kernel.journal
         journal.settle()
-        return [record for batch in journal.recover() for record in batch.records]
+        return [record for batch in journal.recover(0) for record in batch.records]
+
+    def checkpoint(self) -> Iterator[None]:
+        """Write a checkpoint, with a pause wherever a node may make one; then the next node starts from it."""
+        yield from self.node.checkpoints.images()
+        journal = self.node.kernel.journal
+        journal.settle()
+        began = max(
+            batch.seq
+            for batch in journal.recover(0)
+            if any(isinstance(record, CheckpointBegun) for record in batch.records)
+        )
+        # As the journal's writer does, which is not there when storing takes no time.
+        self.storage.append((), [Row("meta", CHECKPOINT, {}, b"%d" % began)])
 
     async def letters(self) -> list[Any]:
         """Return the dead letters."""
