@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from caxton_core.directory import PlatformService
 from caxton_core.errors import (
     Problem,
+    StorageError,
     StorageFault,
     UntrustedModule,
 )  # fmt: skip
@@ -143,6 +144,14 @@ class Runtime:
         except StorageFault as fault:
             return Failure(fault.error)
         journal.start()
+        try:
+            await self._resume(journal, recovery, interrupted)
+        except StorageFault as fault:
+            return Failure(fault.error)
+        return Success(None)
+
+    async def _resume(self, journal: Journal, recovery: Recovery, interrupted: int) -> None:
+        """Go on where the journal ends; raises `StorageFault` when that can't be stored."""
         to_start = recovery.finish(
             sandbox_of=lambda saved: self.modules_.sandbox_of(saved.manifest.profile) or "",
             interrupted=interrupted,
@@ -157,7 +166,6 @@ class Runtime:
         self.loop.start()
         self.retention.start()
         self.running = True
-        return Success(None)
 
     def _assemble(self, journal: Journal, trust: Trust) -> None:
         """Put the parts of the runtime together."""
@@ -248,17 +256,21 @@ class Runtime:
         if self._attempts is not None:
             self._attempts.clear()
 
-    async def stop(self) -> None:
-        """End running steps or drop them, commit, and close; mailboxes stay in the journal."""
+    async def stop(self) -> Result[None, StorageError]:
+        """End running steps or drop them, commit, and close; mailboxes stay in the journal.
+
+        Fails when what was done last can't be stored; nobody has been told that it was.
+        """
         self.running = False
         await self.retention.stop()
         await self.loop.stop(STOP_SECONDS)
         for cell in self.kernel.cells.values():
             if cell.guest is not None:
                 cell.guest.close()
-        await self.kernel.journal.close()
+        closed = await self.kernel.journal.close()
         if self._attempts is not None:
             self._attempts.close()
+        return closed
 
 
 def _marker(mark: Callable[[bytes], None]) -> Callable[[int], None]:
