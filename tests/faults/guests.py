@@ -33,7 +33,7 @@ _LEDGER = f"""
       (return {telling("(call $count (i32.const 24) (i32.const 9))")})))
     {telling("(call $count (i32.add (local.get $at) (i32.const 1)) (i32.const 36))")})
 """
-_ENTER = f"{AT} (call $enter (i32.add (local.get $at) (i32.const 1))) (i32.const 0)"
+_KEY = "(i32.add (local.get $at) (i32.const 1))"
 _FROM_AMS = '"sender":"ams@'
 _CONVERSATION = '"conversation_id":"'
 _OFFER = '{"performative":"propose","content":{"cost":%d}}'
@@ -55,15 +55,16 @@ _QUERY = f"(if {_is('query-ref')} (then {AT} (return (call $told (local.get $p) 
 
 
 def ledger() -> bytes:
-    """Build a guest that enters the content of every message."""
-    return guest(f"{_QUERY} {_ENTER}", _LEDGER)
+    """Build a guest that enters the content of every message, and tells how often it has now done so."""
+    told = telling(f"(call $count {_KEY} (i32.const 36))")
+    return guest(f"{_QUERY} {AT} (call $enter {_KEY}) {told}", _LEDGER)
 
 
 def alarm_clock(delay_ms: int) -> bytes:
     """Build a guest that sets a timer for each message, with its content, and enters it when the timer fires."""
     body = f"""{_QUERY}
-      (if {_holds(100, len(_FROM_AMS))} (then {AT} (call $enter (i32.add (local.get $at) (i32.const 1))) (return (i32.const 0))))
-      {AT} (if (i32.lt_s (call $set_timer (i64.const {delay_ms}) (i32.add (local.get $at) (i32.const 1)) (i32.const 36))
+      (if {_holds(100, len(_FROM_AMS))} (then {AT} (call $enter {_KEY}) (return (i32.const 0))))
+      {AT} (if (i32.lt_s (call $set_timer (i64.const {delay_ms}) {_KEY} (i32.const 36))
         (i32.const 0)) (then (unreachable)))
       (i32.const 0)"""
     return guest(body, f"(data (i32.const 100) {text(_FROM_AMS)}) {_LEDGER}")

@@ -144,7 +144,9 @@ class Recovery:
             case MailImage():
                 agent = self._of(record.agent)
                 for each in record.deliveries:
-                    sent = Sent(each.serial, (record.agent,), each.conversation, each.message, each.wire)
+                    sent = Sent(
+                        each.serial, (record.agent,), each.conversation, each.message, each.wire
+                    )
                     agent.deliveries[each.serial] = (sent, each.time, each.attempt)
             case DirectoryImage():
                 directory_recovery.restore(self.directory, record)

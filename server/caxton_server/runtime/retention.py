@@ -140,7 +140,9 @@ class Retention:
         """Return the rows of the oldest groups that are in their tables as they were written then."""
         written: dict[tuple[str, str], Row] = {}
         for group in self.storage.groups(0, upto):
-            for row in unpack(group, self.journal.codec, images=False, rows=True, holding=None).rows:
+            for row in unpack(
+                group, self.journal.codec, images=False, rows=True, holding=None
+            ).rows:
                 written[row.table, row.key] = row
         return [
             row for row in written.values()
