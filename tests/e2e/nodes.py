@@ -156,6 +156,11 @@ class Node:
         return self.folder / "data"
 
     @property
+    def pid(self) -> int:
+        """The number of its process."""
+        return self.served.pid
+
+    @property
     def log(self) -> str:
         """Return what the node has written since it was last started."""
         return self.served.log

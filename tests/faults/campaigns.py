@@ -7,6 +7,7 @@ import random
 import statistics
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,8 +67,9 @@ def main(
     try:
         with nodes() as started:
             run(started, asked.n, asked.seed)
-    except AssertionError as broken:
-        say(f"broken, with seed {asked.seed}: {broken}")
+    except AssertionError:
+        traceback.print_exc()
+        say(f"broken, with seed {asked.seed}")
         return 1
     return 0
 

@@ -35,6 +35,7 @@ _LEDGER = f"""
 """
 _KEY = "(i32.add (local.get $at) (i32.const 1))"
 _FROM_AMS = '"sender":"ams@'
+_FROM_API = '"sender":"api@'
 _CONVERSATION = '"conversation_id":"'
 _OFFER = '{"performative":"propose","content":{"cost":%d}}'
 _DONE = '{"performative":"inform","content":"built"}'
@@ -83,11 +84,13 @@ def bidder(cost: int) -> bytes:
     return guest(body, f"{data} {_LEDGER}")
 
 
-def fountain(receiver: str, size: int) -> bytes:
-    """Build a guest that sends so many messages to one agent for each that it gets."""
-    drop = f'{{"performative":"inform","receiver":"{receiver}","content":"{"x" * 100}"}}'
-    body = f"""(loop $next
-        (if (call $send (i32.const 100) (i32.const {len(drop)})) (then (unreachable)))
-        (br_if $next (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const {size}))))
+def fountain(receiver: str, times: int, size: int = 100) -> bytes:
+    """Build a guest that sends so many messages of a size to one agent for each that it gets from the API, as far as there is room."""
+    drop = f'{{"performative":"inform","receiver":"{receiver}","content":"{"x" * size}"}}'
+    data = f"(data (i32.const 16) {text(_FROM_API)}) (data (i32.const 100) {text(drop)})"
+    body = f"""(if (i32.eqz {_holds(16, len(_FROM_API))}) (then (return (i32.const 0))))
+      (loop $next
+        (drop (call $send (i32.const 100) (i32.const {len(drop)})))
+        (br_if $next (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const {times}))))
       (i32.const 0)"""
-    return guest(body, f"(data (i32.const 100) {text(drop)})")
+    return guest(body, data)

@@ -34,6 +34,11 @@ class Served:
         )
 
     @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
+
+    @property
     def log(self) -> str:
         """Return what the node has written so far."""
         return Path(self._log.name).read_text(encoding="utf-8")
@@ -49,6 +54,14 @@ class Served:
                     return url
             time.sleep(0.02)
         raise AssertionError(f"the node ended:\n{self.log}")
+
+    def send(self, how: signal.Signals) -> None:
+        """Send a signal."""
+        self._process.send_signal(how)
+
+    def wait(self, seconds: float) -> int:
+        """Wait for the end, and return the exit code."""
+        return self._process.wait(seconds)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal, and return the exit code."""
