@@ -306,7 +306,7 @@ class Storage(Protocol):
         """Forget a module's bytes."""
 
     def size(self) -> int:
-        """Return the bytes used."""
+        """Return the bytes in use, without what is free to be used again."""
 
     def close(self) -> None:
         """Release the storage."""

@@ -243,9 +243,12 @@ class SqliteStorage:
         return self._db.commit([Blobs.delete().where(Blobs.digest == digest).sql()])
 
     def size(self) -> int:
-        """Return the bytes of the file and its log."""
-        files = (self.path, self.path.with_name(f"{self.path.name}-wal"))
-        return sum(file.stat().st_size for file in files if file.exists())
+        """Return the bytes of the pages in use."""
+        sizes = [
+            self._db.read(f"PRAGMA {of}")[0][0]
+            for of in ("page_count", "freelist_count", "page_size")
+        ]
+        return int((sizes[0] - sizes[1]) * sizes[2])
 
     def _ask(self, query: Any) -> builtins.list[tuple[Any, ...]]:
         return self._db.read(*query.sql())

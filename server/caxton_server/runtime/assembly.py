@@ -228,7 +228,7 @@ class Runtime:
         self.checkpoints = Checkpoints(
             kernel, self.conversations_, self.directory_, every=int(storage.checkpoint)
         )
-        self.retention = Retention(kernel, self.conversations_, storage.retention)
+        self.retention = Retention(kernel, self.conversations_, self.event_log, storage.retention)
         self.loop = Loop(
             kernel, self.scheduler, timers,
             clear_mark=self._clear_mark, chores=self.checkpoints.work,
@@ -243,9 +243,9 @@ class Runtime:
         if isinstance(loaded, Failure):
             error = loaded.failure()
             reason = "untrusted-module" if isinstance(error, UntrustedModule) else "invalid-module"
-            self.agents_.give_up(cell, Fault(reason, str(error)))
+            self.agents_.give_up(cell, Fault(reason, str(error)), why=reason)
             return
-        self.agents_.revive(cell)
+        self.agents_.supervisor.go_on(cell)
 
     def _go_on(self, _committed: int) -> None:
         """Have a checkpoint that waited for commits go on, though nobody else may want the thread."""

@@ -187,7 +187,10 @@ class Node(Runtime):
 
     def stats(self, ref: str) -> Result[StatsView, AgentNotFound]:
         """Show what an agent uses."""
-        return self._cell(ref).map(lambda cell: listings.stats_view(cell, self._fuel_per_ms(cell)))
+        now = self.kernel.tick()
+        return self._cell(ref).map(
+            lambda cell: listings.stats_view(cell, self._fuel_per_ms(cell), now=now)
+        )
 
     def _fuel_per_ms(self, cell: Cell) -> int:
         return self.sandboxes[cell.sandbox].fuel_per_ms(cell.manifest.profile)

@@ -24,6 +24,7 @@ from caxton_server.runtime.journal_groups import unpack
 if TYPE_CHECKING:
     from caxton_server.config import RetentionConfig
     from caxton_server.runtime.conversations import Conversations
+    from caxton_server.runtime.events import EventLog
     from caxton_server.runtime.kernel import Kernel
 
 _log = logging.getLogger(__name__)
@@ -42,13 +43,12 @@ class Retention:
     """Forgets what is over, in the background."""
 
     def __init__(
-        self, kernel: Kernel, conversations: Conversations, config: RetentionConfig
-    ) -> None:
+        self, kernel: Kernel, conversations: Conversations, events: EventLog, config: RetentionConfig
+    ) -> None:  # fmt: skip
         self.kernel, self.conversations, self.config = kernel, conversations, config
+        self.events = events
         self.journal = kernel.journal
         self.storage = kernel.journal.storage
-        self.pruned = 0
-        """How many groups went since the node started."""
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -92,8 +92,11 @@ class Retention:
             if self._stop.is_set() or self.journal.failing is not None:
                 return
             keys = await asyncio.to_thread(self.storage.older, table, before, limit=ROWS)
+            # The latest event stays: the next one counts on from it.
+            latest = self.events.latest_key if table == "events" else None
             for key in keys:
-                self.journal.put_row(_gone(Row(table, key, {})))
+                if key != latest:
+                    self.journal.put_row(_gone(Row(table, key, {})))
             if keys:
                 await self.journal.stored(self.journal.position)
             if len(keys) < ROWS:
@@ -121,7 +124,7 @@ class Retention:
         done = await asyncio.to_thread(self.storage.prune, upto)
         if isinstance(done, Failure):
             raise StorageFault(done.failure())
-        self.pruned += upto + 1 - first
+        self.kernel.counters.pruned_groups += upto + 1 - first
         return True
 
     def _oldest(self, before: int, most: int) -> int:
