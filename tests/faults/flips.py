@@ -201,8 +201,9 @@ def run(folder: Path, count: int, seed: int, *, check: Callable[[Path], list[str
         damage.do(copy)
         storage = SqliteStorage(copy / DATABASE)
         opened = storage.open()
+        notes: list[str] = []
         if isinstance(opened, Failure):
-            ended, notes = "refused", []
+            ended = "refused"
             assert str(opened.failure()).endswith(".")
         else:
             after = look(storage, wanted)
