@@ -29,7 +29,7 @@ from tests.faults.ledgers import Load, nets, telling
 from tests.faults.outages import deploy
 from tests.server.cli.servers import run as caxton
 
-DATABASE, LOG = "caxton.db", "caxton.db-wal"
+DATABASE, LOG, WATERMARK = "caxton.db", "caxton.db-wal", "committed"
 CUT_SHARE = 0.1
 NODE_EVERY = 25
 """A real node is started on one of so many damaged databases, of those that differ."""
@@ -195,7 +195,7 @@ def run(folder: Path, count: int, seed: int, *, check: Callable[[Path], list[str
     tally: Counter[str] = Counter()
     broken: list[str] = []
     began = time.monotonic()
-    differing = 0
+    differing, seen = 0, ""
     for damage in damages(folder, count, rng):
         copy = fresh(folder)
         damage.do(copy)
@@ -216,12 +216,14 @@ def run(folder: Path, count: int, seed: int, *, check: Callable[[Path], list[str
         found = check(copy)
         if ended == "wrong" or (ended in ("missing", "told", "refused") and not found):
             broken.append(f"{damage}: {ended}, the check found {found[:3]}: {notes[:3]}")
-        if ended not in ("harmless", "a prefix"):
+        if ended != "harmless":
             differing += 1
-            if differing % NODE_EVERY == 1:
+            if differing % NODE_EVERY == 1 or (ended == "a prefix" and "a prefix, and" not in seen):
                 copy = fresh(folder)
                 damage.do(copy)
-                ended += node_on(copy)
+                on = node_on(copy, ended)
+                seen += ended + on
+                ended += on
         tally[f"{damage.file.rpartition('-')[2]}: {ended}"] += 1
     say(f"{count} times damaged, {len(wanted)} items each, {time.monotonic() - began:.0f} s")
     for ended, times in sorted(tally.items()):
@@ -235,13 +237,13 @@ def fresh(folder: Path) -> Path:
     copy = folder.parent / "copy" / "data"
     shutil.rmtree(copy.parent, ignore_errors=True)
     copy.mkdir(parents=True)
-    for file in (DATABASE, LOG):
+    for file in (DATABASE, LOG, WATERMARK):
         shutil.copy(folder / file, copy / file)
     return copy
 
 
-def node_on(copy: Path) -> str:
-    """Start a node on a damaged database: it serves, or says in a sentence why it does not."""
+def node_on(copy: Path, ended: str) -> str:
+    """Start a node on a damaged database: it serves, or says in a sentence why it does not; of a prefix, that it is one."""
     try:
         node = Node(copy.parent)
     except AssertionError:
@@ -251,6 +253,8 @@ def node_on(copy: Path) -> str:
         return ", and a node says so and ends"
     node.kill()
     assert "Traceback" not in node.log, node.log
+    if ended == "a prefix":
+        assert "the storage ends at group" in node.log, node.log
     return ", and a node serves"
 
 

@@ -23,6 +23,7 @@ from caxton_core.errors import (
 from caxton_core.ports import Fault
 from returns.result import Failure, Result, Success
 
+from caxton_server.runtime import watermarks
 from caxton_server.runtime.agents import Agents
 from caxton_server.runtime.ams import Ams
 from caxton_server.runtime.attempts import Attempts
@@ -51,6 +52,7 @@ from caxton_server.runtime.scheduler import Scheduler
 from caxton_server.runtime.shortcut import Shortcut
 from caxton_server.runtime.signatures import Signatures
 from caxton_server.runtime.timers import Timers
+from caxton_server.runtime.watermarks import Watermark
 
 if TYPE_CHECKING:
     from caxton_core.budgets import Budget
@@ -106,6 +108,7 @@ class Runtime:
         self.sandboxes = sandboxes
         self.running = False
         self._attempts = attempts
+        self._watermark: Watermark | None = None
         self._entropy = entropy
 
     # Life
@@ -135,6 +138,10 @@ class Runtime:
             if isinstance(attempts, Failure):
                 return Failure(attempts.failure())
             self._attempts = attempts.unwrap()
+            watched = watermarks.watch(self.folder.watermark, journal)
+            if isinstance(watched, Failure):
+                return Failure(watched.failure())
+            self._watermark = watched.unwrap()
         if self._attempts is not None:
             interrupted = int.from_bytes(self._attempts.read_after_crash() or b"", "little")
             self.scheduler.mark = _marker(self._attempts.mark)
@@ -270,6 +277,8 @@ class Runtime:
         closed = await self.kernel.journal.close()
         if self._attempts is not None:
             self._attempts.close()
+        if self._watermark is not None:
+            self._watermark.close()
         return closed
 
 
