@@ -161,6 +161,12 @@ def outages(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def databases(session: nox.Session) -> None:
+    """Stop, kill, freeze and cut off PostgreSQL under load: `nox -s databases -- 60 1` for a minute each."""
+    faults(session, "databases")
+
+
+@nox.session(default=False)
 def stops(session: nox.Session) -> None:
     """Stop a node under load: `nox -s stops -- 20 1`."""
     faults(session, "stops")

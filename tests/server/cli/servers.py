@@ -17,12 +17,17 @@ COMMAND = (
 
 
 class Served:
-    """A node that listens on a free port; `stop` asks it to end and returns its exit code."""
+    """A node that listens on a free port; `stop` asks it to end and returns its exit code.
+
+    Its data is in `folder / "data"`, or where `CAXTON_STORAGE__URL` says.
+    """
 
     def __init__(self, folder: Path, *flags: str, **environ: str) -> None:
+        place = [] if "CAXTON_STORAGE__URL" in environ else ["--data", str(folder / "data")]
         self._log = (folder / "serve.log").open("w+")
         self._process = subprocess.Popen(
-            [*COMMAND, "serve", "--data", str(folder / "data"), "--port", "0", *flags],
+            [*COMMAND, "serve", *place, "--port", "0", *flags],
+            cwd=folder,
             stdout=self._log,
             stderr=subprocess.STDOUT,
             env={
