@@ -62,4 +62,4 @@ def _late(failing: StorageError | None) -> StorageError:
     if isinstance(failing, StorageFull):
         return StorageFull(f"{failing.detail}; {_LATER}")
     why = "it does not answer" if failing is None else str(getattr(failing, "detail", failing))
-    return StorageUnavailable(f"{why}; {_LATER}")
+    return StorageUnavailable(f"{why.rstrip('.')}; {_LATER}")

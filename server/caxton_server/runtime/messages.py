@@ -206,7 +206,7 @@ class Messages:
         if isinstance(journal.failing, StorageFull):
             return journal.failing
         detail = getattr(journal.failing, "detail", "it is behind; retry in a second")
-        return StorageUnavailable(detail)
+        return StorageUnavailable(detail.rstrip("."))
 
     def route(self, draft: Draft) -> Result[FipaMessage, SendError]:
         """Judge and deliver a message of the API agent, in one go."""
