@@ -16,25 +16,18 @@ from tests.e2e.nodes import Node, until
 from tests.faults import guests
 from tests.faults.campaigns import Nodes, main, say, spread
 from tests.faults.ledgers import LARGE, Load, asked, audit, nets, telling
+from tests.faults.outages import deploy
 
 STORED = 100_000
 AT_ONCE = 100
-
-
-def deploy(node: Node) -> Load:
-    """Deploy the guests that keep ledgers; return the load that their clients make."""
-    node.api.agent("ledger", guests.ledger(), limits=LARGE)
-    node.api.agent("clock", guests.alarm_clock(50), limits=LARGE)
-    for name, cost in (("cheap", 2), ("dear", 9)):
-        node.api.agent(name, guests.bidder(cost), limits=LARGE)
-    return Load(telling("ledger"), telling("clock"), nets("cheap", "dear"))
 
 
 def run(start: Callable[[], Node], kills: int, seed: int) -> None:
     """Kill a node so many times, and compare the ledgers."""
     rng = random.Random(seed)
     node = start()
-    load = deploy(node)
+    deploy(node)
+    load = Load(telling("ledger"), telling("clock"), nets("cheap", "dear"))
     recoveries = []
     began = time.monotonic()
     for kill in range(kills):

@@ -66,12 +66,12 @@ class Probes:
         self._thread.join()
 
 
-def deploy(node: Node) -> None:
-    """Deploy the guests that keep ledgers."""
-    node.api.agent("ledger", guests.ledger(), limits=LARGE)
-    node.api.agent("clock", guests.alarm_clock(50), limits=LARGE)
+def deploy(node: Node, *, sum: bool = False) -> None:
+    """Deploy the guests that keep ledgers, or `sum`."""
+    node.api.agent("ledger", guests.ledger(sum=sum), limits=LARGE)
+    node.api.agent("clock", guests.alarm_clock(50, sum=sum), limits=LARGE)
     for name, cost in (("cheap", 2), ("dear", 9)):
-        node.api.agent(name, guests.bidder(cost), limits=LARGE)
+        node.api.agent(name, guests.bidder(cost, sum=sum), limits=LARGE)
 
 
 def endure(

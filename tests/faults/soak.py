@@ -86,7 +86,7 @@ def disturb(node: Node, rng: random.Random, ended: threading.Event, tally: dict[
 def run(nodes: Nodes, seconds: float, seed: int) -> None:
     """Run for so long."""
     node = nodes.start()
-    deploy(node)
+    deploy(node, sum=True)
     rng = random.Random(seed)
     load = Load(telling("ledger"), telling("clock"), nets("cheap", "dear"), until_broken=False)
     load.start(node.api)
@@ -105,7 +105,7 @@ def run(nodes: Nodes, seconds: float, seed: int) -> None:
     assert alive, "an operation failed"
     assert (load.wrong, load.broken) == ([], [])
     report(sampler, load, tally, seconds)
-    audit(node.api, load)
+    audit(node.api, load, sum=True)
     assert node.stop() == 0
     assert "Traceback" not in node.log, node.log
 

@@ -66,7 +66,9 @@ class Served:
 
     def wait(self, seconds: float) -> int:
         """Wait for the end, and return the exit code."""
-        return self._process.wait(seconds)
+        code = self._process.wait(seconds)
+        self._log.close()
+        return code
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal, and return the exit code."""
