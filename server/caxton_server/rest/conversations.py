@@ -41,7 +41,10 @@ async def create(call: Call[NoQuery]) -> Reply:
         wrong = FieldError("/participants", "at least one is needed")
         return Failure(InvalidRequest("The body is not valid.", (wrong,)))
     begun = call.node.start_conversation(spec)
-    opened = await until_stopped(call.edge, begun, "end of the conversation")
+    if spec.wait is None:
+        opened = await begun
+    else:
+        opened = await until_stopped(call.edge, begun, "end of the conversation")
     return opened.map(
         lambda view: Answer(
             view,
