@@ -26,6 +26,7 @@ from caxton_server.runtime.agents import Agents
 from caxton_server.runtime.ams import Ams
 from caxton_server.runtime.attempts import Attempts
 from caxton_server.runtime.cells import Cell
+from caxton_server.runtime.client_ids import ClientIds
 from caxton_server.runtime.conversations import Conversations
 from caxton_server.runtime.dead_letters import DeadLetters
 from caxton_server.runtime.deployments import Deployments
@@ -37,6 +38,7 @@ from caxton_server.runtime.histories import Histories
 from caxton_server.runtime.initiators import Initiators
 from caxton_server.runtime.journal import Journal
 from caxton_server.runtime.kernel import Kernel
+from caxton_server.runtime.keys import Keys
 from caxton_server.runtime.loop import Loop
 from caxton_server.runtime.messages import Messages
 from caxton_server.runtime.modules import Modules
@@ -197,7 +199,9 @@ class Runtime:
         strategies = {strategy.name: strategy for strategy in self.registry.strategies()}
         self.deployments_ = Deployments(kernel, self.agents_, self.modules_, strategies)
         self.histories = Histories(kernel)
-        self.messages_ = Messages(kernel, self.router, self.performer, self.histories)
+        ids = ClientIds(kernel)
+        self.keys = Keys(ids)
+        self.messages_ = Messages(kernel, self.router, self.performer, self.histories, ids)
         self.initiators = Initiators(kernel, self.conversations_, timers, self.messages_)
         self.dead_letters_ = DeadLetters(
             kernel, self.router, self.conversations_, self.performer, self.messages_

@@ -259,6 +259,11 @@ class Journal:
             with self._packing:
                 self._pack([], self._clock.time_ms())
 
+    @property
+    def readable_upto(self) -> int:
+        """Return the position up to which a read of the storage finds what was given."""
+        return self._stored.reached
+
     async def readable(self) -> None:
         """Return when a read of the storage finds everything given so far."""
         self.settle()

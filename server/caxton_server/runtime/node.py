@@ -19,6 +19,8 @@ from caxton_core.errors import (
     Conflict,
     ConversationNotFound,
     InvalidTransition,
+    KeyReused,
+    KeyUnderWay,
     NotFound,
     NotImplementedYet,
     Problem,
@@ -58,6 +60,8 @@ from caxton_server.runtime.scheduler import DROPPED
 if TYPE_CHECKING:
     from caxton_core.resources import Manifest
     from caxton_core.signatures import Signature
+
+    from caxton_server.runtime.keys import Claim, Kept
 
 
 NodeError: TypeAlias = Problem
@@ -116,10 +120,11 @@ class Node(Runtime):
     # Modules
 
     async def push_module(
-        self, data: bytes, profile: str | None = None, *, signature: Signature | None = None
-    ) -> Result[ModuleView, NodeError]:
+        self, data: bytes, profile: str | None = None, *, signature: Signature | None = None,
+        claim: Claim | None = None,
+    ) -> Result[ModuleView, NodeError]:  # fmt: skip
         """Check a module and keep it."""
-        return await self.modules_.push(data, profile, signature=signature)
+        return await self.modules_.push(data, profile, signature=signature, claim=claim)
 
     async def modules(self, *, limit: int, cursor: str | None) -> Page[ModuleView]:
         """List modules by digest."""
@@ -136,11 +141,11 @@ class Node(Runtime):
     # Agents and deployments
 
     async def deploy(
-        self, manifest: Manifest, module: bytes | None, *, signature: Signature | None = None
-    ) -> Result[DeployedView, NodeError]:
+        self, manifest: Manifest, module: bytes | None, *, signature: Signature | None = None,
+        claim: Claim | None = None,
+    ) -> Result[DeployedView, NodeError]:  # fmt: skip
         """Deploy the first version of an agent; it runs when this returns."""
-        done = await self.deployments_.deploy(manifest, module, signature=signature)
-        return done.map(lambda pair: DeployedView(listings.agent_view(pair[0]), pair[1]))
+        return await self.deployments_.deploy(manifest, module, signature=signature, claim=claim)
 
     async def update(
         self,
@@ -149,16 +154,16 @@ class Node(Runtime):
         *,
         signature: Signature | None = None,
         strategy: str = "direct",
+        claim: Claim | None = None,
     ) -> Result[DeployedView, NodeError]:
         """Move an agent to a new version; the first one if there is no such agent."""
         if strategy not in self.deployments_.strategies:
             return Failure(NotImplementedYet(f"the strategy {strategy}"))
         found = self.kernel.find(manifest.name)
         cell = found if isinstance(found, Cell) else None
-        done = await self.deployments_.deploy(
-            manifest, module, signature=signature, strategy=strategy, cell=cell
+        return await self.deployments_.deploy(
+            manifest, module, signature=signature, strategy=strategy, cell=cell, claim=claim
         )
-        return done.map(lambda pair: DeployedView(listings.agent_view(pair[0]), pair[1]))
 
     async def deployments(self, *, limit: int, cursor: str | None) -> Page[DeploymentView]:
         """List deployments, oldest first."""
@@ -199,7 +204,9 @@ class Node(Runtime):
         """Show an agent's versions."""
         return self._cell(ref).map(listings.versions)
 
-    async def control(self, ref: str, verb: str) -> Result[AgentView, NodeError]:
+    async def control(
+        self, ref: str, verb: str, *, claim: Claim | None = None
+    ) -> Result[AgentView, NodeError]:
         """Start, stop, drain, restart, suspend or resume an agent."""
         match self._cell(ref):
             case Success(cell):
@@ -211,10 +218,15 @@ class Node(Runtime):
             if isinstance(admitted, Failure):
                 return Failure(admitted.failure())
         done: asyncio.Future[Fault | None] = asyncio.get_running_loop().create_future()
+
+        def ended(fault: Fault | None) -> None:
+            if not done.done():
+                if fault is None and claim is not None:
+                    claim.settle(listings.agent_view(cell))
+                done.set_result(fault)
+
         self.kernel.tick()
-        refused: InvalidTransition | None = self.agents_.control(
-            cell, verb, lambda fault: None if done.done() else done.set_result(fault)
-        )
+        refused: InvalidTransition | None = self.agents_.control(cell, verb, ended)
         if refused is not None:
             return Failure(refused)
         fault = await done
@@ -276,13 +288,23 @@ class Node(Runtime):
 
     # Messages and conversations
 
-    async def send(self, body: bytes) -> Result[AcceptedView, NodeError]:
-        """Route a message of the API agent."""
-        return await self.messages_.send(body)
+    async def claim(
+        self, client: str, key: str, digest: str
+    ) -> Result[Claim | Kept, KeyReused | KeyUnderWay]:
+        """Claim an Idempotency-Key for a request; what it had been answered before is the answer again."""
+        return await self.keys.begin(client, key, digest)
 
-    async def request(self, body: bytes, *, wait: float) -> Result[ExchangeView, NodeError]:
+    async def send(
+        self, body: bytes, *, claim: Claim | None = None
+    ) -> Result[AcceptedView, NodeError]:
+        """Route a message of the API agent."""
+        return await self.messages_.send(body, claim=claim)
+
+    async def request(
+        self, body: bytes, *, wait: float, claim: Claim | None = None
+    ) -> Result[ExchangeView, NodeError]:
         """Route a message of the API agent and wait for its reply."""
-        return await self.messages_.request(body, wait=wait)
+        return await self.messages_.request(body, wait=wait, claim=claim)
 
     async def messages(
         self,
@@ -302,10 +324,10 @@ class Node(Runtime):
         return await self.histories.message(message_id)
 
     async def start_conversation(
-        self, spec: ConversationSpec
+        self, spec: ConversationSpec, *, claim: Claim | None = None
     ) -> Result[ConversationView, NodeError]:
         """Open a conversation with the server as its initiator."""
-        return await self.initiators.start(spec)
+        return await self.initiators.start(spec, claim=claim)
 
     async def conversations(
         self,
@@ -333,10 +355,10 @@ class Node(Runtime):
         return streams.follow(conversation_id, after, self.conversations_, self.histories)
 
     async def cancel_conversation(
-        self, conversation_id: str
+        self, conversation_id: str, *, claim: Claim | None = None
     ) -> Result[ConversationView, NodeError]:
         """Ask the participants to end a conversation that the server initiated."""
-        return await self.initiators.cancel(conversation_id)
+        return await self.initiators.cancel(conversation_id, claim=claim)
 
     async def dead_letters(
         self, *, limit: int = 100, cursor: str | None = None
@@ -344,9 +366,11 @@ class Node(Runtime):
         """List dead letters, oldest first."""
         return await self.dead_letters_.list(limit=limit, cursor=cursor)
 
-    async def redrive(self, letter_id: str) -> Result[AcceptedView, NodeError]:
+    async def redrive(
+        self, letter_id: str, *, claim: Claim | None = None
+    ) -> Result[AcceptedView, NodeError]:
         """Send a dead letter again."""
-        return await self.dead_letters_.redrive(letter_id)
+        return await self.dead_letters_.redrive(letter_id, claim=claim)
 
     async def remove_dead_letter(self, letter_id: str) -> Result[None, NotFound]:
         """Forget a dead letter."""
