@@ -8,6 +8,7 @@ Rules:
 
 from __future__ import annotations
 
+import builtins
 import enum
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
@@ -282,7 +283,7 @@ class Storage(Protocol):
     ) -> list[Row]:
         """Return rows in key order, beginning behind `after`."""
 
-    def older(self, table: str, before: int, *, limit: int) -> list[str]:
+    def older(self, table: str, before: int, *, limit: int) -> builtins.list[str]:
         """Return the keys of the rows with a `created` before a time (epoch ms), the oldest first."""
 
     def clear_projections(self) -> Result[None, StorageError]:
@@ -294,7 +295,7 @@ class Storage(Protocol):
         That is the structure of its files, and the checksums of groups, rows, index entries and modules.
         """
 
-    def modules(self) -> list[str]:
+    def modules(self) -> builtins.list[str]:
         """Return the digests of the modules kept, in order."""
 
     def put_module(self, digest: str, data: bytes) -> Result[None, StorageError]:
@@ -307,7 +308,7 @@ class Storage(Protocol):
         """Forget a module's bytes."""
 
     def size(self) -> int:
-        """Return the bytes used."""
+        """Return the bytes in use, without what is free to be used again."""
 
     def close(self) -> None:
         """Release the storage."""

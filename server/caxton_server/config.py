@@ -82,11 +82,25 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     grpc_port: Port | None = None
 
 
+class RetentionConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """How long what is over is kept, and how large the storage may become before the oldest of it goes earlier."""
+
+    messages: Duration = Duration(24 * 3_600_000)
+    conversations: Duration = Duration(7 * 24 * 3_600_000)
+    events: Duration = Duration(7 * 24 * 3_600_000)
+    size: ByteSize | None = ByteSize(8 * 1024**3)
+
+
 class StorageConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the journal is kept, and when a message counts as safe."""
+    """Where the journal is kept, when a message counts as safe, and what is kept of what is over.
+
+    `checkpoint`: by how much the journal grows before everything that is alive is written down anew.
+    """
 
     url: StorageUrl = "sqlite:///caxton-data/caxton.db"
     durability: Durability = "disk"
+    checkpoint: ByteSize = ByteSize(64 * 1024**2)
+    retention: RetentionConfig = RetentionConfig()
 
     def folder(self) -> Path | None:
         """Return the data folder (database, module cache, lock); None when all is in memory."""

@@ -29,6 +29,9 @@ from caxton_plugins.storages.statements import Statement
 
 _SYNCHRONOUS: Mapping[Durability, str] = {"disk": "FULL", "process": "NORMAL", "memory": "OFF"}
 _BUSY_SECONDS = 5.0
+# What is appended next would only make the file grow again.
+_RESERVE_PAGES = 256
+_RESERVE_SHARE = 8
 _DONE: Result[None, StorageError] = Success(None)
 _CLOSED = StorageUnavailable("it is closed")
 
@@ -59,6 +62,8 @@ class Connections:
         self._writer: sqlite3.Connection | None = None
         self._idle: list[sqlite3.Connection] = []
         self._closed = True
+        self.migrated = (0, SCHEMA)
+        """The version of the tables that `open` found, and the one they have now."""
 
     def open(self) -> Result[None, StorageError]:
         """Open the file for writing, creating or migrating the tables."""
@@ -85,11 +90,13 @@ class Connections:
             return DatabaseTooNew(str(self.path), found, SCHEMA)
         if found == 0:
             writer.execute("PRAGMA page_size = 16384")
+            writer.execute("PRAGMA auto_vacuum = INCREMENTAL")
         writer.execute("PRAGMA journal_mode = WAL")
         writer.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[self._durability]}")
         writer.execute("PRAGMA wal_autocheckpoint = 1024")
         writer.execute("PRAGMA cache_size = -32768")
         migrate(writer, found)
+        self.migrated = (found, SCHEMA)
         # From here on a transaction begins by itself: fewer calls than by hand.
         writer.isolation_level = "IMMEDIATE"
         return None
@@ -135,6 +142,23 @@ class Connections:
                 writer.rollback()
                 raise
             return _DONE
+
+    def give_back(self, pages: int) -> Result[bool, StorageError]:
+        """Return up to so many free pages to the file system, keeping some in reserve; tell whether there are more."""
+        with self._lock:
+            writer = self._writer
+            if writer is None:
+                return Failure(_CLOSED)
+            try:
+                free = writer.execute("PRAGMA freelist_count").fetchone()[0]
+                used = writer.execute("PRAGMA page_count").fetchone()[0] - free
+                spare = free - max(_RESERVE_PAGES, used // _RESERVE_SHARE)
+                if spare > 0:
+                    # Each step of the statement returns one page, and only a script is run to its end.
+                    writer.executescript(f"PRAGMA incremental_vacuum({min(spare, pages)})")
+            except sqlite3.Error as error:
+                return Failure(self._error(error))
+            return Success(spare > pages)
 
     def read(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a query on a connection of its own."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import bisect
 import builtins
+import heapq
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ from zlib import crc32
 
 from caxton_core.errors import Corrupt, InvalidSetting, StorageError, StorageFault
 from caxton_core.hookspecs import StorageKind, StorageOptions, hookimpl
+from caxton_core.ids import ModuleDigest
 from caxton_core.ports import TABLES, Durability, Group, IndexEntry, Row, Storage
 from caxton_core.units import ByteSize
 from returns.result import Failure, Result, Success
@@ -40,6 +42,7 @@ class MemoryStorage:
     name = "memory"
     blocks = False
     durability: Durability = "memory"
+    migrated = (0, 1)
 
     def __init__(self, *, retention: int = RETENTION, most_rows: int = MOST_ROWS) -> None:
         self._retention = retention
@@ -103,10 +106,13 @@ class MemoryStorage:
             if part:
                 self._ranges.append((upto, part))
             self._indexed = max(self._indexed, upto)
-            oldest = self._groups[0].seq if self._groups else self._last + 1
-            while self._ranges and self._ranges[0][0] < oldest:
-                self._ranges.popleft()
+            self._forget_ranges()
         return _DONE
+
+    def _forget_ranges(self) -> None:
+        oldest = self._groups[0].seq if self._groups else self._last + 1
+        while self._ranges and self._ranges[0][0] < oldest:
+            self._ranges.popleft()
 
     def indexed_upto(self) -> int:
         """Return the last group the index covers."""
@@ -122,6 +128,19 @@ class MemoryStorage:
     def last_group(self) -> int:
         """Return the number of the newest group."""
         return self._last
+
+    def first_group(self) -> int:
+        """Return the number of the oldest group that is kept."""
+        with self._lock:
+            return self._groups[0].seq if self._groups else 0
+
+    def prune(self, upto: int) -> Result[None, StorageError]:
+        """Forget the groups up to `upto`, but for the newest of all, and the ranges of the index that cover no others."""
+        with self._lock:
+            while len(self._groups) > 1 and self._groups[0].seq <= upto:
+                self._bytes -= len(self._groups.popleft().blob)
+            self._forget_ranges()
+        return _DONE
 
     def groups(self, after: int, upto: int | None = None) -> Iterator[Group]:
         """Yield kept groups in order; those dropped meanwhile are skipped."""
@@ -180,6 +199,46 @@ class MemoryStorage:
             wanted = where.items()
             matching = (r for r in rows if all(r.columns.get(c) == value for c, value in wanted))
             return builtins.list(islice(matching, limit))
+
+    def older(self, table: str, before: int, *, limit: int) -> builtins.list[str]:
+        """Return the keys of the rows with a `created` before a time, the oldest first."""
+        if "created" not in TABLES[table]:
+            raise KeyError(f"{table} has no column created")
+        with self._lock:
+            found = [
+                (created, row.key)
+                for row in self._tables[table].values()
+                if isinstance(created := row.columns.get("created"), int) and created < before
+            ]
+        return [key for _, key in heapq.nsmallest(limit, found)]
+
+    def clear_projections(self) -> Result[None, StorageError]:
+        """Forget every row and the whole index."""
+        with self._lock:
+            self._ranges.clear()
+            self._indexed = 0
+            for name in TABLES:
+                self._tables[name].clear()
+                self._keys[name].clear()
+        return _DONE
+
+    def verify(self) -> Iterator[str]:
+        """Yield a sentence for each group and module that is not what its checksum or digest says."""
+        with self._lock:
+            numbers = [group.seq for group in self._groups]
+        for seq in numbers:
+            try:
+                self.group(seq)
+            except StorageFault as fault:
+                yield str(fault.error)
+        for digest in self.modules():
+            data = self.module(digest)
+            if data is not None and ModuleDigest.of(data) != digest:
+                yield f"Module {digest} is corrupt: its bytes do not match its digest."
+
+    def modules(self) -> builtins.list[str]:
+        """Return the digests of the modules kept."""
+        return sorted(self._modules)
 
     def put_module(self, digest: str, data: bytes) -> Result[None, StorageError]:
         """Keep a module's bytes."""

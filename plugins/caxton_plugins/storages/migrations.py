@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from caxton_plugins.storages.statements import last_of
+
 if TYPE_CHECKING:
     import sqlite3
 
@@ -55,7 +57,22 @@ _FIRST = (
     "CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, body BLOB NOT NULL)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+_RETENTION = (
+    (
+        "CREATE TABLE more (key TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, groups BLOB NOT NULL,"
+        " PRIMARY KEY (key, first)) WITHOUT ROWID"
+    ),
+    "INSERT INTO more SELECT key, first, last_of(groups), groups FROM entries",
+    "DROP TABLE entries",
+    "ALTER TABLE more RENAME TO entries",
+    "CREATE INDEX entries_first ON entries (first, last)",
+    "CREATE INDEX conversations_created ON conversations (created, key)",
+    "CREATE INDEX dead_letters_created ON dead_letters (created, key)",
+    "CREATE INDEX events_created ON events (created, key)",
+    "CREATE INDEX client_ids_created ON client_ids (created, key)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _RETENTION)
 """The statements that lead from version `i` to version `i + 1`."""
 
 SCHEMA = len(MIGRATIONS)
@@ -75,6 +92,7 @@ def migrate(connection: sqlite3.Connection, found: int) -> None:
     """Run what is pending in one transaction; `connection` must be in autocommit mode."""
     if found == SCHEMA:
         return
+    connection.create_function("last_of", 1, last_of, deterministic=True)
     connection.execute("BEGIN IMMEDIATE")
     try:
         if found == 0:

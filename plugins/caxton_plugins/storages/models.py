@@ -44,10 +44,11 @@ class Groups(Model):
 
 
 class Entries(Model):
-    """The index of the journal: the groups, packed as u32, in which a key occurs, from group `first` on."""
+    """The index of the journal: the groups, packed as u32, in which a key occurs, from group `first` to group `last`."""
 
     key = TextField()
     first = BigIntegerField()
+    last = BigIntegerField()
     groups = BlobField()
 
     class Meta:

@@ -11,19 +11,24 @@ Rules:
 from __future__ import annotations
 
 import builtins
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from struct import unpack
 from typing import Any
 
-from caxton_core.errors import InvalidSetting, StorageError
+from caxton_core.errors import InvalidSetting, StorageError, StorageFault
 from caxton_core.hookspecs import StorageKind, StorageOptions, hookimpl
+from caxton_core.ids import ModuleDigest
 from caxton_core.ports import TABLES, Durability, Group, IndexEntry, Row, Storage
+from peewee import fn
 from returns.result import Failure, Result, Success
 
 from caxton_plugins.storages.connections import Connections
 from caxton_plugins.storages.models import PROJECTIONS, Blobs, Entries, Groups, Marks
 from caxton_plugins.storages.statements import (
+    forget_groups,
+    forget_projections,
     insert_group,
     put_blob,
     put_entries,
@@ -37,6 +42,12 @@ caxton_api = 1
 
 _PAGE = 8
 """Groups fetched by one query."""
+_FORGOTTEN, _FORGOTTEN_BYTES = 64, 8 * 1024 * 1024
+"""The most groups, and bytes of them, that are forgotten in one transaction."""
+_GIVEN_BACK = 128
+"""The most pages that are given back in one transaction."""
+_PAUSE = 0.001
+"""Seconds in which a commit that waits gets its turn."""
 
 
 class SqliteStorage:
@@ -57,6 +68,11 @@ class SqliteStorage:
         if isinstance(opened, Success):
             self._last = self._db.read("SELECT coalesce(max(seq), 0) FROM groups")[0][0]
         return opened
+
+    @property
+    def migrated(self) -> tuple[int, int]:
+        """Return the version of the tables that `open` found, and the one they have now."""
+        return self._db.migrated
 
     def close(self) -> None:
         """Close the file; reads fail from then on."""
@@ -87,11 +103,41 @@ class SqliteStorage:
         numbers: set[int] = set()
         for (packed,) in self._ask(Entries.select(Entries.groups).where(Entries.key == key)):
             numbers.update(unpack(f"<{len(packed) // 4}I", packed))
-        return sorted(numbers)
+        first = self.first_group()
+        return sorted(number for number in numbers if number >= first)
 
     def last_group(self) -> int:
         """Return the number of the newest group."""
         return self._last
+
+    def first_group(self) -> int:
+        """Return the number of the oldest group that is kept."""
+        return int(self._db.read("SELECT coalesce(min(seq), 0) FROM groups")[0][0])
+
+    def prune(self, upto: int) -> Result[None, StorageError]:
+        """Forget the groups up to `upto`, but for the newest, in transactions short enough not to hold commits up."""
+        upto = min(upto, self._last - 1)
+        while numbers := self._next_to_forget(upto):
+            forgotten = self._db.commit([*forget_groups(numbers[-1])])
+            if isinstance(forgotten, Failure):
+                return forgotten
+            time.sleep(_PAUSE)
+        more: Result[bool, StorageError] = Success(True)
+        while more == Success(True):
+            more = self._db.give_back(_GIVEN_BACK)
+            time.sleep(_PAUSE)
+        return more.map(lambda _: None)
+
+    def _next_to_forget(self, upto: int) -> builtins.list[int]:
+        query = Groups.select(Groups.seq, fn.length(Groups.blob)).where(Groups.seq <= upto)
+        numbers: list[int] = []
+        room = _FORGOTTEN_BYTES
+        for seq, size in self._ask(query.order_by(Groups.seq).limit(_FORGOTTEN)):
+            if numbers and size > room:
+                break
+            room -= size
+            numbers.append(seq)
+        return numbers
 
     def groups(self, after: int, upto: int | None = None) -> Iterator[Group]:
         """Yield groups in order, those committed meanwhile included."""
@@ -147,6 +193,42 @@ class SqliteStorage:
             query = query.where(model.key < after if newest_first else model.key > after)
         return [to_row(table, values) for values in self._ask(query.limit(limit))]
 
+    def older(self, table: str, before: int, *, limit: int) -> builtins.list[str]:
+        """Return the keys of the rows with a `created` before a time, the oldest first."""
+        if "created" not in TABLES[table]:
+            raise KeyError(f"{table} has no column created")
+        model: Any = PROJECTIONS[table]
+        query = model.select(model.key).where(model.created < before)
+        return [key for (key,) in self._ask(query.order_by(model.created, model.key).limit(limit))]
+
+    def clear_projections(self) -> Result[None, StorageError]:
+        """Forget every row and the whole index."""
+        return self._db.commit([*forget_projections()])
+
+    def verify(self) -> Iterator[str]:
+        """Yield a sentence for each thing that is wrong with the file, its groups and its modules."""
+        try:
+            for (said,) in self._db.read("PRAGMA integrity_check"):
+                if said != "ok":
+                    yield f"{self.path} is damaged: {said}."
+            for (seq,) in self._ask(Groups.select(Groups.seq).order_by(Groups.seq)):
+                try:
+                    self.group(seq)
+                except StorageFault as fault:
+                    yield str(fault.error)
+            for digest in self.modules():
+                data = self.module(digest)
+                if data is not None and ModuleDigest.of(data) != digest:
+                    yield f"Module {digest} is corrupt: its bytes do not match its digest."
+        except StorageFault as fault:
+            yield str(fault.error)
+
+    def modules(self) -> builtins.list[str]:
+        """Return the digests of the modules kept."""
+        return [
+            digest for (digest,) in self._ask(Blobs.select(Blobs.digest).order_by(Blobs.digest))
+        ]
+
     def put_module(self, digest: str, data: bytes) -> Result[None, StorageError]:
         """Keep a module's bytes."""
         return self._db.commit([put_blob(digest, data)])
@@ -161,9 +243,12 @@ class SqliteStorage:
         return self._db.commit([Blobs.delete().where(Blobs.digest == digest).sql()])
 
     def size(self) -> int:
-        """Return the bytes of the file and its log."""
-        files = (self.path, self.path.with_name(f"{self.path.name}-wal"))
-        return sum(file.stat().st_size for file in files if file.exists())
+        """Return the bytes of the pages in use."""
+        sizes = [
+            self._db.read(f"PRAGMA {of}")[0][0]
+            for of in ("page_count", "freelist_count", "page_size")
+        ]
+        return int((sizes[0] - sizes[1]) * sizes[2])
 
     def _ask(self, query: Any) -> builtins.list[tuple[Any, ...]]:
         return self._db.read(*query.sql())

@@ -49,8 +49,25 @@ def insert_group(group: Group) -> Statement:
 def put_entries(entries: Sequence[IndexEntry]) -> Iterator[Statement]:
     """Write the statements that store index entries."""
     for part in _parts(entries):
-        values = [value for entry in part for value in (entry.key, entry.first, entry.groups)]
-        yield _upsert("entries", ("key", "first", "groups"), 2, len(part)), values
+        values = [v for e in part for v in (e.key, e.first, last_of(e.groups), e.groups)]
+        yield _upsert("entries", ("key", "first", "last", "groups"), 2, len(part)), values
+
+
+def last_of(groups: bytes) -> int:
+    """Return the last of the group numbers that an index entry packs."""
+    return int.from_bytes(groups[-4:], "little")
+
+
+def forget_groups(upto: int) -> Iterator[Statement]:
+    """Write the statements that remove groups, and the index entries that lead to no others."""
+    yield "DELETE FROM groups WHERE seq <= ?", (upto,)
+    yield "DELETE FROM entries WHERE first <= ? AND last <= ?", (upto, upto)
+
+
+def forget_projections() -> Iterator[Statement]:
+    """Write the statements that remove every row and the whole index."""
+    for table in ("entries", "marks", *TABLES):
+        yield f"DELETE FROM {table}", ()
 
 
 def put_mark(name: str, value: int) -> Statement:

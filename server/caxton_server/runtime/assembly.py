@@ -26,6 +26,7 @@ from caxton_server.runtime.agents import Agents
 from caxton_server.runtime.ams import Ams
 from caxton_server.runtime.attempts import Attempts
 from caxton_server.runtime.cells import Cell
+from caxton_server.runtime.checkpoints import Checkpoints
 from caxton_server.runtime.client_ids import ClientIds
 from caxton_server.runtime.conversations import Conversations
 from caxton_server.runtime.dead_letters import DeadLetters
@@ -37,6 +38,7 @@ from caxton_server.runtime.groups import Groups
 from caxton_server.runtime.histories import Histories
 from caxton_server.runtime.initiators import Initiators
 from caxton_server.runtime.journal import Journal
+from caxton_server.runtime.journal_drivers import ThreadDriver
 from caxton_server.runtime.kernel import Kernel
 from caxton_server.runtime.keys import Keys
 from caxton_server.runtime.loop import Loop
@@ -44,6 +46,7 @@ from caxton_server.runtime.messages import Messages
 from caxton_server.runtime.modules import Modules
 from caxton_server.runtime.records import CODEC
 from caxton_server.runtime.recovery import Recovery
+from caxton_server.runtime.retention import Retention
 from caxton_server.runtime.router import Router
 from caxton_server.runtime.scheduler import Scheduler
 from caxton_server.runtime.shortcut import Shortcut
@@ -58,6 +61,7 @@ if TYPE_CHECKING:
 
     from caxton_server.config import Config
     from caxton_server.runtime.folders import Folder
+    from caxton_server.runtime.journal_drivers import Driver
 
 NodeError: TypeAlias = Problem
 VERBS: Final = ("start", "stop", "drain", "restart", "suspend", "resume")
@@ -91,15 +95,18 @@ class Runtime:
         clock: Clock | None = None,
         entropy: Entropy = os.urandom,
         budget: Budget | None = None,
+        make_driver: Callable[[], Driver] = ThreadDriver,
+        attempts: Attempts | None = None,
     ) -> None:
         self.budget = budget
+        self._make_driver = make_driver
         self.config, self.registry, self.storage, self.folder = config, registry, storage, folder
         self.platform = config.server.platform
         self.clock: Clock = clock or SystemClock()
         self.started_at = self.clock.monotonic()
         self.sandboxes = sandboxes
         self.running = False
-        self._attempts: Attempts | None = None
+        self._attempts = attempts
         self._entropy = entropy
 
     # Life
@@ -109,7 +116,9 @@ class Runtime:
         trust = self.config.trust()
         if isinstance(trust, Failure):
             return Failure(trust.failure())
-        journal = Journal(self.storage, clock=self.clock, codec=CODEC)
+        journal = Journal(
+            self.storage, clock=self.clock, codec=CODEC, make_driver=self._make_driver
+        )
         opened = await asyncio.to_thread(journal.open)
         if isinstance(opened, Failure):
             return Failure(opened.failure())
@@ -127,6 +136,7 @@ class Runtime:
             if isinstance(attempts, Failure):
                 return Failure(attempts.failure())
             self._attempts = attempts.unwrap()
+        if self._attempts is not None:
             interrupted = int.from_bytes(self._attempts.read_after_crash() or b"", "little")
             self.scheduler.mark = _marker(self._attempts.mark)
         recovery = Recovery(self.kernel, self.agents_, self.conversations_, self.performer)
@@ -147,6 +157,7 @@ class Runtime:
         for cell in to_start:
             await self._start_again(cell)
         self.loop.start()
+        self.retention.start()
         self.running = True
         return Success(None)
 
@@ -209,7 +220,16 @@ class Runtime:
         self.event_log = EventLog(kernel, self.storage)
         self.kernel.publish = self.conversations_.publish = self.event_log.publish
         journal.on_commit.append(self.event_log.release)
-        self.loop = Loop(kernel, self.scheduler, timers, clear_mark=self._clear_mark)
+        storage = self.config.storage
+        self.checkpoints = Checkpoints(
+            kernel, self.conversations_, self.directory_, every=int(storage.checkpoint)
+        )
+        self.retention = Retention(kernel, self.conversations_, self.event_log, storage.retention)
+        self.loop = Loop(
+            kernel, self.scheduler, timers,
+            clear_mark=self._clear_mark, chores=self.checkpoints.work,
+        )  # fmt: skip
+        journal.on_commit.append(self._go_on)
 
     async def _start_again(self, cell: Cell) -> None:
         """Start an agent that ran before; one whose module is gone or broken is failed."""
@@ -223,6 +243,11 @@ class Runtime:
             return
         self.agents_.supervisor.go_on(cell)
 
+    def _go_on(self, _committed: int) -> None:
+        """Have a checkpoint that waited for commits go on, though nobody else may want the thread."""
+        if self.checkpoints.waits:
+            self.loop.wake()
+
     def _clear_mark(self) -> None:
         if self._attempts is not None:
             self._attempts.clear()
@@ -230,6 +255,7 @@ class Runtime:
     async def stop(self) -> None:
         """End running steps or drop them, commit, and close; mailboxes stay in the journal."""
         self.running = False
+        await self.retention.stop()
         await self.loop.stop(STOP_SECONDS)
         for cell in self.kernel.cells.values():
             if cell.guest is not None:

@@ -12,7 +12,7 @@ from caxton_core.restarts import History
 
 from caxton_server.runtime.logs import LogBuffer
 from caxton_server.runtime.mailboxes import Delivery, Mailbox
-from caxton_server.runtime.records import AgentSaved, TimerSet
+from caxton_server.runtime.records import AgentSaved, Restarted, TimerSet
 
 if TYPE_CHECKING:
     from caxton_core.conversations import Conversation
@@ -101,6 +101,12 @@ class Cell:
         return AgentSaved(
             now, int(self.handle), self.name, str(self.state), self.manifest, self.module, self.deployment,
             self.created, self.detail, self.versions, self.next_timer,
+        )  # fmt: skip
+
+    def restarted(self, now: int) -> Restarted:
+        """Return the record of what counts against this agent."""
+        return Restarted(
+            now, int(self.handle), self.restarts, self.history, self.restart_due, self.restart_reason
         )  # fmt: skip
 
     @property

@@ -17,10 +17,7 @@ from caxton_core.conversations import OUTCOMES
 from caxton_core.directory import (
     Answer,
     Ask,
-    Deregistered,
-    Owned,
     PlatformService,
-    Registered,
     Search,
     Subscribe,
     decide,
@@ -31,7 +28,7 @@ from caxton_core.directory import (
     set_text,
 )
 from caxton_core.directory_terms import Term, show
-from caxton_core.messages import ANSWERED_NEVER, FipaMessage, Performative, decode, encode
+from caxton_core.messages import ANSWERED_NEVER, FipaMessage, Performative, encode
 
 from caxton_server.runtime.ams import ASKS
 from caxton_server.runtime.directory_notices import WRITE, Notices, split
@@ -48,11 +45,7 @@ from caxton_server.runtime.records import (
     Asked,
     DirectoryChange,
     Sent,
-    Served,
-    Settled,
     Subscribed,
-    Told,
-    Unsubscribed,
 )
 
 if TYPE_CHECKING:
@@ -143,12 +136,21 @@ class Directory:
         service = cast("ServiceName", agent.name)
         now = self.kernel.now
         self.kernel.journal.append(Asked(now, serial, service, message.conversation_id, wire))
-        self._queue(Waiting(serial, service, message))
+        self.enqueue(Waiting(serial, service, message))
         self._arm(0)
 
-    def _queue(self, waiting: Waiting) -> None:
+    def enqueue(self, waiting: Waiting) -> None:
+        """Put a message behind those that wait."""
         self.queue.append(waiting)
         self.waiting[waiting.message.sender] += 1
+
+    def answered(self, serial: int) -> None:
+        """Take out a message that was served before the node ended."""
+        for position, waiting in enumerate(self.queue):
+            if waiting.serial == serial:
+                del self.queue[position]
+                self._unqueued(waiting)
+                return
 
     def _unqueued(self, waiting: Waiting) -> None:
         sender = waiting.message.sender
@@ -336,33 +338,6 @@ class Directory:
         self.subscriptions.add(subscribed)
         self.notices.watch(message.conversation_id)
         return (subscribed,), said
-
-    # Recovery
-
-    def replay(self, record: Asked | Served) -> None:
-        """Apply a record."""
-        if isinstance(record, Asked):
-            service = cast("ServiceName", record.service)
-            self._queue(Waiting(record.serial, service, decode(record.wire)))
-            return
-        if record.asked:
-            for position, waiting in enumerate(self.queue):
-                if waiting.serial == record.asked and waiting.serial:
-                    del self.queue[position]
-                    self._unqueued(waiting)
-                    break
-        for change in record.changes:
-            match change:
-                case Registered() | Deregistered() | Owned():
-                    self.entries.apply(change)
-                case Subscribed():
-                    self.subscriptions.add(change)
-                case Unsubscribed():
-                    self.subscriptions.remove(change.conversation)
-                case Told():
-                    self.subscriptions.told(change.conversation, change.number)
-                case Settled():
-                    self.subscriptions.settle(change.number)
 
     def resume(self) -> None:
         """Go on where the node ended: every record has been applied, and every conversation is there."""

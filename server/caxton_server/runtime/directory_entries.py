@@ -17,10 +17,10 @@ from caxton_core.directory import Change, Deregistered, Owned, Registered
 from caxton_core.directory_descriptions import DfAgent, of_manifest
 from caxton_core.directory_matching import Shape
 
-if TYPE_CHECKING:
-    from collections.abc import Collection
+from caxton_server.runtime.records import AgentSaved, EntryChanged
 
-    from caxton_server.runtime.records import AgentSaved
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
 
 
 class Changed(msgspec.Struct, frozen=True, gc=False):
@@ -96,6 +96,35 @@ class Entries:
             return
         standing.registered = change.agent if isinstance(change, Registered) else None
         self._show(name, standing)
+
+    def restore(self, saved: AgentSaved, registered: DfAgent | None) -> None:
+        """Take an agent and what it has registered from an image."""
+        self.note(saved)
+        address = self.addresses[saved.id]
+        self.apply(Deregistered(address) if registered is None else Registered(registered))
+
+    def changes(self) -> tuple[EntryChanged, ...]:
+        """Return the changes that are kept, to be recorded."""
+        return tuple([
+            EntryChanged(
+                change.number, change.name,
+                None if change.before is None else change.before.agent,
+                None if change.after is None else change.after.agent,
+            )
+            for change in self.log
+        ])  # fmt: skip
+
+    def resume(self, number: int, changes: Iterable[EntryChanged]) -> None:
+        """Go on counting changes behind a number, with those that are to be told of."""
+        self.number = number
+        self.log[:] = [
+            Changed(
+                change.number, change.name,
+                None if change.before is None else Shape(change.before),
+                None if change.after is None else Shape(change.after),
+            )
+            for change in changes
+        ]  # fmt: skip
 
     def _show(self, address: str, standing: Standing) -> None:
         """Show what is to be shown of an agent."""

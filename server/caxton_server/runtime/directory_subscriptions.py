@@ -10,7 +10,7 @@ Rules:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, final
 
 import msgspec
@@ -85,6 +85,20 @@ class Subscriptions:
         if not self.per_agent[subscriber]:
             del self.per_agent[subscriber]
         self._keep()
+
+    def image(self) -> tuple[Subscribed, ...]:
+        """Return all subscriptions as they would be begun now."""
+        return tuple([
+            msgspec.structs.replace(subscription.saved, number=subscription.seen)
+            for subscription in self.by_conversation.values()
+        ])  # fmt: skip
+
+    def restore(self, saved: Iterable[Subscribed]) -> None:
+        """Have these subscriptions and no others."""
+        self.by_conversation.clear()
+        self.per_agent.clear()
+        for each in saved:
+            self.add(each)
 
     def start(self, *, starting: bool) -> None:
         """Keep changes for a subscription that is about to begin, or has begun or not."""

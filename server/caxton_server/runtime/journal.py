@@ -13,27 +13,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from caxton_core.errors import Corrupt, StorageError, StorageFault, StorageUnavailable
 from returns.result import Failure, Result, Success
 
-from caxton_server.runtime.journal_groups import Batch, Codec, Turn, pack, unpack
+from caxton_server.runtime.journal_drivers import ThreadDriver
+from caxton_server.runtime.journal_groups import Batch, Codec, Mark, Turn, unpack
 from caxton_server.runtime.journal_index import Index, Key
+from caxton_server.runtime.journal_kept import Kept
 from caxton_server.runtime.journal_waits import Waits
-from caxton_server.runtime.journal_writer import Writer
+from caxton_server.runtime.journal_writer import CHECKPOINT, Writer
 
 if TYPE_CHECKING:
     from caxton_core.ports import Clock, Row, Storage
 
+    from caxton_server.runtime.journal_drivers import Driver
+
 MOST_BYTES = 64 * 1024 * 1024
 MOST_SECONDS = 2.0
-_PACK = 256
-_KEPT = 100_000
-"""Records kept for a storage that does not block; what is older and was never read is forgotten."""
 _STOP_SECONDS = 5.0
 _IMAGE_BYTES = 512
 _COMMIT_TIMES = 10_000
@@ -43,8 +43,12 @@ _ROW_BYTES = 128
 class Journal:
     """Appends to one storage, whose only writer it is."""
 
-    def __init__(self, storage: Storage, *, clock: Clock, codec: Codec | None = None) -> None:
+    def __init__(
+        self, storage: Storage, *, clock: Clock, codec: Codec | None = None,
+        make_driver: Callable[[], Driver] = ThreadDriver,
+    ) -> None:  # fmt: skip
         self.storage = storage
+        self._make_driver = make_driver
         self.codec = codec or Codec()
         self.position = 0
         """How many changes were given so far."""
@@ -62,13 +66,14 @@ class Journal:
         self._records: list[Any] = []
         self._images: dict[str, Any] = {}
         self._rows: dict[tuple[str, str], Row] = {}
-        self._kept: deque[tuple[list[Any], int]] = deque()
-        self._kept_count = 0
-        self._packing = threading.Lock()
+        self._kept = Kept(storage, self.codec, clock, self._take)
         self._flushed = 0
-        self._written = 0
         self._pending: deque[tuple[int, int, float]] = deque()
-        self._pending_bytes = 0
+        self.pending_bytes = 0
+        """How much was given and is not committed, about."""
+        self._given = 0
+        self._checkpoint_began = self._checkpointed = 0
+        self._mark = Mark.NONE
         self._index: Index | None = None
         self._writer: Writer | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -91,7 +96,9 @@ class Journal:
         """Begin to commit; called on the running loop."""
         self._loop = asyncio.get_running_loop()
         if self.storage.blocks:
-            self._writer = Writer(self.storage, self.index, self.codec, self._announce)
+            self._writer = Writer(
+                self.storage, self.index, self.codec, self._announce, self._make_driver()
+            )
             self._writer.start()
 
     async def close(self) -> Result[None, StorageError]:
@@ -100,7 +107,7 @@ class Journal:
         done = True
         writer = self._writer
         if writer is not None:
-            done = await asyncio.to_thread(writer.stop, _STOP_SECONDS)
+            done = await writer.stop(_STOP_SECONDS)
             # The last announcements are on their way to this loop.
             await asyncio.sleep(0)
             # A thread that hangs in the storage keeps it.
@@ -153,34 +160,23 @@ class Journal:
             return
         self._flushed = self.position
         if writer is None:
-            self._keep()
+            self._kept.keep(self._records, self._images, self._rows.values())
+            self._records, self._images, self._rows = [], {}, {}
             self._stored.reach(self.position)
             self._reach(self.position)
             return
-        turn = self._turn()
+        self._hand_over(writer, self._turn())
+
+    def _hand_over(self, writer: Writer, turn: Turn) -> None:
         size = len(turn.frame) + _IMAGE_BYTES * len(turn.images)
         if turn.rows:
             size += sum([_ROW_BYTES + len(row.body) for row in turn.rows.values()])
         self._pending.append((turn.position, size, self._clock.monotonic()))
-        self._pending_bytes += size
+        self.pending_bytes += size
+        self._given += size
         writer.put(turn)
         if self.storage.durability == "memory":
             self._reach(self.position)
-
-    def _keep(self) -> None:
-        """Keep a turn for a storage that does not block: its rows at once, its records unpacked until somebody reads."""
-        if self._rows:
-            self._take(self.storage.append((), list(self._rows.values())))
-            self._rows = {}
-        with self._packing:
-            if self._records:
-                self._kept.append((self._records, self._clock.time_ms()))
-                self._kept_count += len(self._records)
-                self._records = []
-                while self._kept_count > _KEPT and len(self._kept) > 1:
-                    self._kept_count -= len(self._kept.popleft()[0])
-            if len(self._images) >= _PACK:
-                self._pack([], self._clock.time_ms())
 
     def _turn(self) -> Turn:
         records, images, rows = self._records, self._images, self._rows
@@ -197,7 +193,49 @@ class Journal:
             self._images = {}
         if rows:
             self._rows = {}
-        return Turn(self.position, frame, records, images or {}, rows or {}, first, self._latest)
+        mark, self._mark = self._mark, Mark.NONE
+        return Turn(
+            self.position, frame, records, images or {}, rows or {}, first, self._latest, mark
+        )
+
+    # Checkpoints and carried rows
+
+    @property
+    def behind_checkpoint(self) -> int:
+        """Return about how many bytes there are from the beginning of the latest complete checkpoint on."""
+        return self._given - self._checkpointed
+
+    def begin_checkpoint(self) -> int:
+        """Say that a checkpoint begins with what is given next; return how many bytes were given before."""
+        self._mark |= Mark.BEGINS_CHECKPOINT
+        self._checkpoint_began = self._given
+        return self._given
+
+    def end_checkpoint(self) -> int:
+        """Say that a checkpoint ended with what was given last; return how many bytes were given."""
+        self._mark |= Mark.ENDS_CHECKPOINT
+        self._checkpointed = self._checkpoint_began
+        self.flush()
+        return self._given
+
+    async def begin_carrying(self) -> None:
+        """Return when rows may be read from tables to be given to `carry`."""
+        await self._put(Mark.BEGINS_CARRYING, {})
+
+    async def carry(self, rows: Iterable[Row]) -> None:
+        """Write rows again as they were read since `begin_carrying`, but for those that were put meanwhile; return when done."""
+        await self._put(Mark.CARRIES, {(row.table, row.key): row for row in rows})
+
+    async def _put(self, mark: Mark, rows: dict[tuple[str, str], Row]) -> None:
+        self.flush()
+        writer = self._writer
+        if writer is None:
+            raise RuntimeError("only a journal with a writer carries rows")
+        self.position += 1
+        self._flushed = position = self.position
+        latest = self._latest
+        self._hand_over(writer, Turn(position, b"", [], {}, rows, latest, latest, mark))
+        await self._stored.until(position)
 
     # Commits
 
@@ -215,7 +253,7 @@ class Journal:
         if pending and pending[0][0] <= position and len(self._commit_times) < _COMMIT_TIMES:
             self._commit_times.append(self._clock.monotonic() - pending[0][2])
         while pending and pending[0][0] <= position:
-            self._pending_bytes -= pending.popleft()[1]
+            self.pending_bytes -= pending.popleft()[1]
         self._stored.reach(position)
         if position > self.committed:
             self._reach(position)
@@ -241,7 +279,7 @@ class Journal:
         """Whether so much is uncommitted that no more work should begin."""
         pending = self._pending
         return bool(pending) and (
-            self._pending_bytes > MOST_BYTES
+            self.pending_bytes > MOST_BYTES
             or self._clock.monotonic() - pending[0][2] > MOST_SECONDS
         )
 
@@ -255,9 +293,13 @@ class Journal:
     def settle(self) -> None:
         """Make what is committed readable; called on the loop's thread before a read."""
         self.flush()
-        if self._writer is None and self._images:
-            with self._packing:
-                self._pack([], self._clock.time_ms())
+        self._kept.pack_images()
+
+    async def stored(self, position: int) -> None:
+        """Return when everything up to `position` is in the storage, whatever the durability."""
+        if position > self._flushed:
+            self.flush()
+        await self._stored.until(position)
 
     @property
     def readable_upto(self) -> int:
@@ -269,32 +311,10 @@ class Journal:
         self.settle()
         await self._stored.until(self.position)
 
-    def _pack_kept(self) -> None:
-        """Pack what was kept unpacked; on the reader's thread, a turn at a time, so that the loop need not wait."""
-        while self._kept:
-            with self._packing:
-                if self._kept:
-                    records, committed = self._kept.popleft()
-                    self._kept_count -= len(records)
-                    self._pack(records, committed)
-
     def last_group(self) -> int:
         """Return the number of the newest group; any thread, after `settle`."""
-        self._pack_kept()
+        self._kept.pack()
         return self.storage.last_group()
-
-    def _pack(self, records: list[Any], committed: int) -> None:
-        """Make a group of some records, or of the after-images when there are none."""
-        images: dict[str, Any] = {}
-        if not records:
-            images, self._images = self._images, {}
-        self._latest = max(self._latest, committed)
-        earliest, latest = self.codec.span(records) if records else (committed, committed)
-        frame = self.codec.encode(records) if records else b""
-        first, last = min(earliest, self._latest), max(latest, self._latest)
-        turn = Turn(self.position, frame, records, images, {}, first, last)
-        seq = self.storage.last_group() + 1
-        self._take(self.storage.append((pack(seq, (turn,), self.codec),), ()))
 
     def _keys(self, seq: int) -> set[Key]:
         group = self.storage.group(seq)
@@ -304,14 +324,25 @@ class Journal:
         self.failing = done.failure() if isinstance(done, Failure) else None
         self.errors += self.failing is not None
 
-    def recover(self, after: int = 0, *, images: bool = True) -> Iterator[Batch]:
-        """Yield the batches behind group `after`, or raise `StorageFault` where one is corrupt or missing."""
-        self._pack_kept()
+    def recover(self, after: int | None = None, *, images: bool = True) -> Iterator[Batch]:
+        """Yield the batches behind a group, or raise `StorageFault` where one is corrupt or missing.
+
+        Without a group they are those from the latest checkpoint on.
+        """
+        self._kept.pack()
+        if after is None:
+            after = max(self.checkpoint() - 1, 0)
         for group in self.storage.groups(after):
             after += 1
             if group.seq != after:
                 raise StorageFault(Corrupt(after, "it is missing"))
+            self._given += len(group.blob)
             yield unpack(group, self.codec, images=images)
+
+    def checkpoint(self) -> int:
+        """Return the group in which the latest complete checkpoint begins, 0 when there is none; blocks."""
+        row = self.storage.get("meta", CHECKPOINT)
+        return 0 if row is None else int(row.body)
 
     def find(self, key: Key) -> list[int]:
         """Return the groups in which a conversation (its id) or an agent (its handle) occurs, ascending."""
@@ -330,6 +361,6 @@ class Journal:
 
     def around(self, first_time: int, last_time: int, *, holding: bytes = b"") -> Iterator[Batch]:
         """Yield the records of the groups that touch a span of time; any thread, after `settle`."""
-        self._pack_kept()
+        self._kept.pack()
         for group in self.storage.groups_between(first_time, last_time):
             yield unpack(group, self.codec, images=False, holding=holding)

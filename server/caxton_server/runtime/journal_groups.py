@@ -10,6 +10,7 @@ Rules:
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from struct import Struct
@@ -52,6 +53,17 @@ class Codec(msgspec.Struct, frozen=True):
     span: Callable[[Sequence[Any]], tuple[int, int]] = _span
 
 
+class Mark(enum.IntFlag):
+    """What a turn is to the writer beside what it changes."""
+
+    NONE = 0
+    BEGINS_CHECKPOINT = 1
+    ENDS_CHECKPOINT = 2
+    BEGINS_CARRYING = 4
+    CARRIES = 8
+    """Its rows were read from tables since carrying began: those that were put meanwhile are left out."""
+
+
 class Turn(msgspec.Struct, frozen=True, gc=False):
     """What one turn of the scheduler changed: the smallest thing that is committed or lost."""
 
@@ -62,6 +74,7 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
     rows: dict[tuple[str, str], Row]
     first_time: int
     last_time: int
+    mark: Mark = Mark.NONE
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -96,11 +109,18 @@ def pack(seq: int, turns: Sequence[Turn], codec: Codec) -> Group:
 
 
 def rows(turns: Sequence[Turn]) -> list[Row]:
-    """Collect the rows of some turns, the last one for each key."""
+    """Collect the rows of some turns, the last one for each key, as they are read back: without columns that are None."""
     latest: dict[tuple[str, str], Row] = {}
     for turn in turns:
         latest.update(turn.rows)
-    return list(latest.values())
+    return [_plain(row) if None in row.columns.values() else row for row in latest.values()]
+
+
+def _plain(row: Row) -> Row:
+    columns: dict[str, str | int | None] = {
+        name: value for name, value in row.columns.items() if value is not None
+    }
+    return Row(row.table, row.key, columns, row.body, row.deleted)
 
 
 def _frames(group: Group) -> Iterator[tuple[int, int]]:

@@ -84,6 +84,7 @@ class Counters:
         self.fuel = 0
         self.memory_refusals = 0
         self.messages = 0
+        self.checkpoints = self.pruned_groups = 0
         self.rejections: Counter[str] = Counter()
         self.durations: dict[str, list[float]] = {}
         self.delivery_times: list[float] = []

@@ -3,6 +3,7 @@
 Rules:
 - The kernel gets at most `WORK_SECONDS` at a time; then the API has its turn.
 - While too much is uncommitted no messages are handed out; timers and the API go on.
+- Chores, what the node does for itself, get a bit of time between two turns, and all of it while nobody else wants it.
 - Nothing here polls: an idle node sleeps until it is woken or its next timer is due.
 """
 
@@ -38,9 +39,12 @@ class Loop:
         timers: Timers,
         *,
         clear_mark: Callable[[], None],
+        chores: Callable[[], bool] = lambda: False,
     ) -> None:
         self.kernel, self.scheduler, self.timers = kernel, scheduler, timers
         self.clear_mark = clear_mark
+        self.chores = chores
+        """Does a bit of what is to be done; tells whether there is more to do at once."""
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
@@ -49,6 +53,10 @@ class Loop:
         self._draining_until: float | None = None
         scheduler.on_wake = self._wake.set
         timers.on_change = self._wake.set
+
+    def wake(self) -> None:
+        """Have a look at what is to be done."""
+        self._wake.set()
 
     def start(self) -> None:
         """Begin to run."""
@@ -87,9 +95,13 @@ class Loop:
             elif scheduler.idle:
                 journal.flush()
                 self.clear_mark()
-                await self._sleep()
+                if self.chores():
+                    await asyncio.sleep(0)
+                else:
+                    await self._sleep()
             else:
                 scheduler.work(WORK_SECONDS)
+                self.chores()
                 journal.flush()
                 await asyncio.sleep(0)
         await self._finish()

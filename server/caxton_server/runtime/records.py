@@ -4,6 +4,7 @@ Rules:
 - Recovery applies records and never judges again: a record says what happened, not what was asked.
 - A delivery is named by its serial; a `Sent` covers one serial per receiver, counted from `serial` in the order of `to`.
 - Of conversations only the value at the end of a group is kept (an after-image): a group is applied whole or not at all.
+- An image takes the place of all that earlier records said of the same agent, or of the directory.
 """
 
 from __future__ import annotations
@@ -214,18 +215,74 @@ class Served(msgspec.Struct, frozen=True, array_like=True, tag="served"):
     sent: tuple[Sent, ...]
 
 
+class CheckpointBegun(msgspec.Struct, frozen=True, array_like=True, tag="checkpoint-begun"):
+    """From here on images follow of everything there is; `serial` is the last one that was given."""
+
+    time: int
+    serial: int
+
+
+class AgentImage(msgspec.Struct, frozen=True, array_like=True, tag="agent-image"):
+    """All there is of an agent but its mailbox, which follows; `registered` is what it has registered in the DF."""
+
+    time: int
+    saved: AgentSaved
+    state: dict[bytes, bytes]
+    timers: tuple[TimerSet, ...] = ()
+    registered: DfAgent | None = None
+    restarted: Restarted | None = None
+
+
+class Queued(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A delivery that an agent has not handled yet; `time` is when it was sent, `due` when the attempt is, if it has to wait."""
+
+    serial: int
+    conversation: str
+    message: str
+    wire: bytes
+    time: int
+    attempt: int = 1
+    due: int = 0
+
+
+class MailImage(msgspec.Struct, frozen=True, array_like=True, tag="mail-image"):
+    """Deliveries that wait for an agent."""
+
+    time: int
+    agent: int
+    deliveries: tuple[Queued, ...]
+
+
+class EntryChanged(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A change in the DF that somebody has yet to be told of."""
+
+    number: int
+    name: str
+    before: DfAgent | None
+    after: DfAgent | None
+
+
+class DirectoryImage(msgspec.Struct, frozen=True, array_like=True, tag="directory-image"):
+    """What the directory remembers beside its agents: owners, changes and who is told of them, and what it was asked."""
+
+    time: int
+    number: int
+    owners: dict[str, str]
+    log: tuple[EntryChanged, ...]
+    subscriptions: tuple[Subscribed, ...]
+    asked: tuple[Asked, ...]
+
+
+class CheckpointEnded(msgspec.Struct, frozen=True, array_like=True, tag="checkpoint-ended"):
+    """Everything that was there when the checkpoint began has an image, or was removed since."""
+
+    time: int
+
+
 Record: TypeAlias = (
-    Step
-    | Routed
-    | AgentSaved
-    | AgentRemoved
-    | Cleared
-    | Charged
-    | Missed
-    | Restarted
-    | Asked
-    | Served
-)
+    Step | Routed | AgentSaved | AgentRemoved | Cleared | Charged | Missed | Restarted | Asked | Served
+    | CheckpointBegun | AgentImage | MailImage | DirectoryImage | CheckpointEnded
+)  # fmt: skip
 
 
 def index_keys(records: Sequence[Record]) -> set[str | int]:

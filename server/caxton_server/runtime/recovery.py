@@ -1,7 +1,8 @@
 """Recovery: rebuilding the node from its journal.
 
 Rules:
-- Records are applied in order and never judged again.
+- Records are applied in order and never judged again. They may begin in the middle, with a checkpoint: what they say of
+  somebody whose image is yet to come changes nothing.
 - What was sent and not consumed is queued again, in journal order; agents that ran are started again.
 - The delivery that was running when the node died is charged an attempt, durably, and is a dead letter after `ATTEMPTS`.
 """
@@ -16,16 +17,22 @@ from caxton_core.agents import AgentState
 from caxton_core.messages import decode, encode
 from caxton_core.ports import Row
 
+from caxton_server.runtime import directory_recovery
 from caxton_server.runtime.cells import Cell
 from caxton_server.runtime.effects import RETRY_LONGEST_MS
 from caxton_server.runtime.mailboxes import Delivery
 from caxton_server.runtime.records import (
+    AgentImage,
     AgentRemoved,
     AgentSaved,
     Asked,
     Charged,
+    CheckpointBegun,
     Cleared,
+    DirectoryImage,
     Effects,
+    MailImage,
+    Queued,
     Record,
     Restarted,
     Routed,
@@ -51,7 +58,7 @@ class Pending:
     """What one agent has before it, while the journal is read."""
 
     def __init__(self) -> None:
-        self.deliveries: dict[int, tuple[Sent, int, int, int]] = {}
+        self.deliveries: dict[int, Queued] = {}
         self.restarted: Restarted | None = None
         self.data: dict[bytes, bytes] = {}
         self.timers: dict[int, TimerSet] = {}
@@ -92,9 +99,9 @@ class Recovery:
                 if record.consumed:
                     entry = agent.deliveries.pop(record.consumed, None)
                     if effects is not None and effects.retry and entry is not None:
-                        agent.deliveries[record.consumed] = (
-                            entry[0], entry[1], effects.retry, effects.retry_due
-                        )  # fmt: skip
+                        agent.deliveries[record.consumed] = msgspec.structs.replace(
+                            entry, attempt=effects.retry, due=effects.retry_due
+                        )
                 if effects is not None and effects.fault is None:
                     for key, value in effects.state.items():
                         if value is None:
@@ -128,16 +135,39 @@ class Recovery:
             case Restarted():
                 self._of(record.agent).restarted = record
             case Asked():
-                self.directory.replay(record)
+                directory_recovery.replay(self.directory, record)
             case Served():
-                self.directory.replay(record)
+                directory_recovery.replay(self.directory, record)
                 for sent in record.sent:
                     self._queue(sent, record.time)
             case Charged():
                 agent = self._of(record.agent)
                 entry = agent.deliveries.get(record.serial)
                 if entry is not None:
-                    agent.deliveries[record.serial] = (entry[0], entry[1], record.attempt, 0)
+                    agent.deliveries[record.serial] = msgspec.structs.replace(
+                        entry, attempt=record.attempt, due=0
+                    )
+            case CheckpointBegun():
+                self.kernel.serial = max(self.kernel.serial, record.serial)
+            case AgentImage():
+                self._restore(record)
+            case MailImage():
+                waiting = self._of(record.agent).deliveries
+                for each in record.deliveries:
+                    waiting[each.serial] = each
+            case DirectoryImage():
+                directory_recovery.restore(self.directory, record)
+
+    def _restore(self, image: AgentImage) -> None:
+        """Take an agent from its image; its mailbox follows."""
+        saved = image.saved
+        self.saved[saved.id] = saved
+        self.directory.entries.restore(saved, image.registered)
+        agent = self.pending[saved.id] = Pending()
+        agent.data = image.state
+        agent.timers = {timer.id: timer for timer in image.timers}
+        agent.next_timer = saved.next_timer
+        agent.restarted = image.restarted
 
     def _of(self, handle: int) -> Pending:
         return self.pending.setdefault(handle, Pending())
@@ -145,7 +175,9 @@ class Recovery:
     def _queue(self, sent: Sent, time: int) -> None:
         for serial, handle in enumerate(sent.to, sent.serial):
             if handle:
-                self._of(handle).deliveries[serial] = (sent, time, 1, 0)
+                self._of(handle).deliveries[serial] = Queued(
+                    serial, sent.conversation, sent.message, sent.wire, time
+                )
         self.kernel.serial = max(self.kernel.serial, sent.serial + len(sent.to) - 1)
 
     def finish(self, *, sandbox_of: Callable[[AgentSaved], str], interrupted: int) -> list[Cell]:
@@ -187,13 +219,14 @@ class Recovery:
         """Queue what an agent has not handled, but for a message that has killed the node too often."""
         poisoned: list[tuple[Cell, Delivery]] = []
         decoded: dict[str, Delivery] = {}
-        for serial, (sent, time, attempt, due) in sorted(pending.deliveries.items()):
-            known = decoded.get(sent.message)
-            message = decode(sent.wire) if known is None else known.message
+        for serial, queued in sorted(pending.deliveries.items()):
+            attempt, due = queued.attempt, queued.due
+            known = decoded.get(queued.message)
+            message = decode(queued.wire) if known is None else known.message
             wire = encode(message, cell.codec)
             platform = message.sender in (self.kernel.ams.address, self.kernel.df.address)
-            delivery = Delivery(serial, message, wire, platform, time, attempt, due)
-            decoded[sent.message] = delivery
+            delivery = Delivery(serial, message, wire, platform, queued.time, attempt, due)
+            decoded[queued.message] = delivery
             # What waits for its next attempt was not in the middle of one: the mark is that of the attempt before.
             if serial == interrupted and due <= self.kernel.now:
                 if attempt >= max(ATTEMPTS, cell.deliveries):

@@ -58,6 +58,8 @@ def take(kernel: Kernel, conversations: Conversations) -> NodeSample:
         weights={"stable": 1.0, "canary": 0.0, "shadow": 0.0},
         commit_times=journal.take_commit_times(),
         storage_errors=journal.errors,
+        checkpoints=counters.checkpoints,
+        pruned_groups=counters.pruned_groups,
     )
 
 

@@ -16,7 +16,6 @@ from caxton_core.events import AgentRestarted
 from caxton_core.ports import EXIT, FATAL_REASONS, Fault
 from caxton_core.restarts import LONGEST_DELAY, GiveUp, History, supervise
 
-from caxton_server.runtime.records import Restarted
 from caxton_server.runtime.scheduler import DROPPED
 
 if TYPE_CHECKING:
@@ -129,9 +128,4 @@ class Supervisor:
 
     def _note(self, cell: Cell) -> None:
         """Record what counts against an agent, and when its next instance is due."""
-        self.kernel.journal.append(
-            Restarted(
-                self.kernel.now, int(cell.handle), cell.restarts, cell.history, cell.restart_due,
-                cell.restart_reason,
-            )
-        )  # fmt: skip
+        self.kernel.journal.append(cell.restarted(self.kernel.now))

@@ -73,6 +73,8 @@ METRICS: Final[tuple[MetricRow, ...]] = (
     MetricRow("deployment_weight_ratio", "gauge", ("track",), "Share of new conversations on each track, mean of running rollouts.", lambda s: s.node.weights),
     MetricRow("storage_commit_duration_seconds", "histogram", (), "Time a group commit took, sampled.", lambda s: s.node.commit_times),
     MetricRow("storage_errors_total", "counter", (), "Commits the storage refused.", lambda s: s.node.storage_errors),
+    MetricRow("storage_checkpoints_total", "counter", (), "Checkpoints completed.", lambda s: s.node.checkpoints),
+    MetricRow("storage_pruned_groups_total", "counter", (), "Groups of the journal that went behind a checkpoint.", lambda s: s.node.pruned_groups),
     MetricRow("event_loop_lag_seconds", "gauge", (), "Longest delay of the event loop since the last scrape.", lambda s: s.loop_lag),
     MetricRow("http_requests_total", "counter", ("method", "route", "code"), "Requests of the API, by route template.", lambda s: s.requests),
 )  # fmt: skip

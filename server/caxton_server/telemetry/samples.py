@@ -38,6 +38,8 @@ class NodeSample(msgspec.Struct, frozen=True):
     memory_refusals: int = 0
     commit_times: list[float] = []
     storage_errors: int = 0
+    checkpoints: int = 0
+    pruned_groups: int = 0
 
 
 class Sample(msgspec.Struct, frozen=True):

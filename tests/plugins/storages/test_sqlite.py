@@ -19,7 +19,7 @@ from caxton_core.errors import (
 )
 from caxton_core.hookspecs import StorageOptions
 from caxton_core.ports import Durability, Group, Row
-from caxton_core.testing_storages import StorageContract, make_group
+from caxton_core.testing_storages import StorageContract, make_entry, make_group
 from caxton_plugins.storages import connections
 from caxton_plugins.storages.migrations import SCHEMA
 from caxton_plugins.storages.models import MODELS
@@ -240,6 +240,22 @@ def test_threads_read_while_one_writes(storage: SqliteStorage) -> None:
     for reader in readers:
         reader.join()
     assert problems == []
+
+
+def test_pruning_gives_space_back(storage: SqliteStorage) -> None:
+    """The file shrinks by what was pruned, but for a reserve, and the index keeps no entry that leads nowhere."""
+    for seq in range(1, 201):
+        storage.append([make_group(seq, bytes(200_000))], ())
+    storage.index([make_entry("c:old", 1, 190), make_entry("c:both", 2, 200)], 200)
+    writer = storage._db._writer
+    assert writer is not None
+    full = writer.execute("PRAGMA page_count").fetchone()[0]
+    assert storage.prune(195) == Success(None)
+    left = writer.execute("PRAGMA page_count").fetchone()[0]
+    assert left < full / 2
+    assert writer.execute("PRAGMA freelist_count").fetchone()[0] == connections._RESERVE_PAGES
+    assert writer.execute("SELECT key FROM entries").fetchall() == [("c:both",)]
+    assert list(storage.verify()) == []
 
 
 @pytest.mark.parametrize(

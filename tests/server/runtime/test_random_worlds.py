@@ -1,4 +1,4 @@
-"""Random agents, failures, full mailboxes, operators and crashes: no message is lost or handled twice, no conversation stays."""
+"""Random agents, failures, full mailboxes, operators, checkpoints and crashes: no message is lost or handled twice, no conversation stays."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ async def test_no_message_is_lost_or_handled_twice(seed: int) -> None:
     """Each receiver of each message has handled it once or left one dead letter; every conversation has ended."""
     tally = await play(20, seed)
     assert tally["messages"] > 1000
-    for seen in ("dead letters", "said in vain", "crashes"):
+    for seen in ("dead letters", "said in vain", "crashes", "checkpoints"):
         assert tally[seen], seen

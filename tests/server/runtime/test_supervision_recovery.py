@@ -9,7 +9,8 @@ from caxton_core.ports import Fault
 from caxton_core.restarts import LONGEST_DELAY, History
 from caxton_server.runtime.recovery import Recovery
 
-from tests.server.runtime.nodes import Bench, Script, control, rebuilt
+from tests.server.runtime.nodes import Bench, Script, control
+from tests.server.runtime.recoveries import rebuilt
 
 TRAP = Fault("trap", "unreachable")
 ERR = Fault("agent-error", "7")

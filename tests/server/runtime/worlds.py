@@ -165,6 +165,7 @@ class World:
         self.posted: set[int] = set()
         self.agents = [Agent(self, name) for name in NAMES]
         self.bench = Bench(seed=self.random.randrange(1 << 30))
+        self.checkpoint: Iterator[None] | None = None
         self.tally: Counter[str] = Counter()
 
     def content(self, depth: int) -> dict[str, int]:
@@ -207,8 +208,10 @@ class World:
                 scheduler = bench.node.scheduler
                 if scheduler.parked and chance.random() < 0.5:
                     scheduler.resume(scheduler.parked.popleft())
-        elif what < 0.9:
+        elif what < 0.85:
             bench.clock.advance(chance.choice([0.1, 1, 3]))
+        elif what < 0.9:
+            self.go_on_with_checkpoint(chance.randint(1, 12))
         elif what < 0.98:
             verb = chance.choice(
                 ["suspend", "resume", "resume", "stop", "start", "start", "restart"]
@@ -216,7 +219,18 @@ class World:
             await self.operate(chance.choice(NAMES), verb)
         else:
             self.tally["crashes"] += 1
+            self.checkpoint = None
             self.bench = await bench.again(seed=chance.randrange(1 << 30)).start()
+
+    def go_on_with_checkpoint(self, bits: int) -> None:
+        """Write some bits of a checkpoint."""
+        if self.checkpoint is None:
+            self.checkpoint = self.bench.checkpoint()
+        for _ in range(bits):
+            if next(self.checkpoint, self) is self:
+                self.tally["checkpoints"] += 1
+                self.checkpoint = None
+                return
 
     async def operate(self, name: str, verb: str) -> None:
         """Ask something of an agent, and let the node run meanwhile."""
