@@ -44,6 +44,7 @@ from caxton_server.runtime.keys import Keys
 from caxton_server.runtime.loop import Loop
 from caxton_server.runtime.messages import Messages
 from caxton_server.runtime.modules import Modules
+from caxton_server.runtime.operators import Operators
 from caxton_server.runtime.records import CODEC
 from caxton_server.runtime.recovery import Recovery
 from caxton_server.runtime.retention import Retention
@@ -208,6 +209,7 @@ class Runtime:
         signatures = Signatures(kernel, trust, lambda event: self.conversations_.publish(event))
         self.modules_ = Modules(kernel, self.storage, self.sandboxes, profiles, signatures)
         strategies = {strategy.name: strategy for strategy in self.registry.strategies()}
+        self.operators = Operators(kernel, self.agents_, self.modules_)
         self.deployments_ = Deployments(kernel, self.agents_, self.modules_, strategies)
         self.histories = Histories(kernel)
         ids = ClientIds(kernel)

@@ -12,22 +12,17 @@ from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from caxton_core import __version__
-from caxton_core.agents import AGENT
 from caxton_core.budgets import Budget
 from caxton_core.errors import (
     AgentNotFound,
-    Conflict,
     ConversationNotFound,
-    InvalidTransition,
     KeyReused,
     KeyUnderWay,
     NotFound,
     NotImplementedYet,
     Problem,
-    StartFailed,
 )  # fmt: skip
 from caxton_core.initiators import ConversationSpec
-from caxton_core.ports import Fault
 from caxton_core.views import (
     AcceptedView,
     AgentView,
@@ -51,11 +46,10 @@ from caxton_core.views import (
 )  # fmt: skip
 from returns.result import Failure, Result, Success
 
-from caxton_server.runtime import budgets, listings, samples, streams
+from caxton_server.runtime import listings, samples, streams
 from caxton_server.runtime.assembly import Runtime
 from caxton_server.runtime.cells import Cell
 from caxton_server.runtime.samples import NodeSample
-from caxton_server.runtime.scheduler import DROPPED
 
 if TYPE_CHECKING:
     from caxton_core.resources import Manifest
@@ -66,8 +60,6 @@ if TYPE_CHECKING:
 
 NodeError: TypeAlias = Problem
 VERBS: Final = ("start", "stop", "drain", "restart", "suspend", "resume")
-OPENING: Final = ("start", "restart")
-"""What makes a new instance of a module, so that the module is asked about again."""
 STOP_SECONDS: Final = 2.0
 LOG_BACKLOG: Final = 1000
 
@@ -213,41 +205,7 @@ class Node(Runtime):
                 pass
             case missing:
                 return Failure(missing.failure())
-        if verb in OPENING and isinstance(AGENT.fire(cell.state, verb), Success):
-            admitted = await self._admit(cell)
-            if isinstance(admitted, Failure):
-                return Failure(admitted.failure())
-        done: asyncio.Future[Fault | None] = asyncio.get_running_loop().create_future()
-
-        def ended(fault: Fault | None) -> None:
-            if not done.done():
-                if fault is None and claim is not None:
-                    claim.settle(listings.agent_view(cell))
-                done.set_result(fault)
-
-        self.kernel.tick()
-        refused: InvalidTransition | None = self.agents_.control(cell, verb, ended)
-        if refused is not None:
-            return Failure(refused)
-        fault = await done
-        await self.kernel.journal.wait(self.kernel.journal.position)
-        if fault is DROPPED:
-            return Failure(Conflict(f"{verb} {cell.name}: {fault.detail}"))
-        if fault is not None:
-            return Failure(StartFailed(cell.name, fault.reason, fault.detail))
-        return Success(listings.agent_view(cell))
-
-    async def _admit(self, cell: Cell) -> Result[None, NodeError]:
-        """Say whether an agent may get a new instance: its module is trusted, and the node has the memory."""
-        loaded = await self.modules_.load(
-            cell.module_digest, cell.manifest.profile, agent=cell.address
-        )
-        if isinstance(loaded, Failure):
-            return Failure(loaded.failure())
-        minimum = self.modules_.ready[cell.module_digest, cell.manifest.profile]
-        publish = self.conversations_.publish
-        refused = budgets.refuse(self.kernel, publish, cell.address, minimum, instead_of=cell)
-        return Success(None) if refused is None else Failure(refused)
+        return await self.operators.control(cell, verb, claim=claim)
 
     async def remove_agent(self, ref: str) -> Result[None, NodeError]:
         """Remove an agent; its mailbox is answered with failures."""
