@@ -84,8 +84,8 @@ def test_messages_are_sent_once(node: Node) -> None:
     """With and without waiting for the reply, the ledger counts one of each."""
     texts = [str(uuid.uuid4()) for _ in range(ROUNDS)]
     asked = [{"performative": "request", "receiver": "ledger", "content": text} for text in texts]
-    insist(node, "messages", iter(asked[::2]), within=0.02)
-    replies = insist(node, "messages?wait=30s", iter(asked[1::2]), within=0.02)
+    insist(node, "messages", iter(asked[::2]), within=0.01)
+    replies = insist(node, "messages?wait=30s", iter(asked[1::2]), within=0.01)
     assert {int(reply.join().body["reply"]["content"]) for reply in replies} == {1}
     until(lambda: node.api.get("agents/ledger")["queue"] == 0)
     counts = [
@@ -102,12 +102,12 @@ def test_conversations_are_opened_once(node: Node) -> None:
         {"protocol": "fipa-request", "participants": ["mute"], "content": number}
         for number in range(ROUNDS // 2)
     ]
-    opened = insist(node, "conversations", iter(specs), within=0.02)
+    opened = insist(node, "conversations", iter(specs), within=0.01)
     waited = [
         {"protocol": "fipa-query", "participants": ["agrees"], "content": number, "wait": "20s"}
         for number in range(ROUNDS // 2)
     ]
-    ended = insist(node, "conversations", iter(waited), within=0.02)
+    ended = insist(node, "conversations", iter(waited), within=0.01)
     assert {each.join().status for each in ended} == {200}
     known = {item["id"] for item in node.api.all("conversations")}
     assert known == {each.join().body["id"] for each in (*opened, *ended)}

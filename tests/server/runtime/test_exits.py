@@ -75,8 +75,10 @@ async def heard(bench: Bench) -> Any:
     stream = bench.node.events(types=["agent.suspended"])
     event = asyncio.ensure_future(anext(stream))
     await asyncio.sleep(0)
-    asyncio.ensure_future(bench.node.control("agent", "suspend"))  # noqa: RUF006 - it ends with the event
-    return await event
+    suspended = asyncio.ensure_future(bench.node.control("agent", "suspend"))
+    seen = await event
+    await suspended
+    return seen
 
 
 async def followed(bench: Bench) -> Any:
@@ -88,19 +90,23 @@ async def followed(bench: Bench) -> Any:
 async def replayed(bench: Bench) -> Any:
     """Ask for the answer that another request has just got, or is about to."""
     claim = await claimed(bench)
-    asyncio.ensure_future(bench.node.send(inform(), claim=claim))  # noqa: RUF006 - it ends with its answer
+    first = asyncio.ensure_future(bench.node.send(inform(), claim=claim))
     await asyncio.sleep(0.01)
     assert claim.kept is not None
     claim.end()
-    return await bench.node.claim("", "k", "d")
+    second = await bench.node.claim("", "k", "d")
+    await first
+    return second
 
 
 async def again(bench: Bench) -> Any:
     """Send a message under an id that has just been used."""
     body = inform(id="01890000-0000-7000-8000-000000000000")
-    asyncio.ensure_future(bench.node.send(body))  # noqa: RUF006 - it ends with its answer
+    first = asyncio.ensure_future(bench.node.send(body))
     await asyncio.sleep(0.01)
-    return await bench.node.send(body)
+    second = await bench.node.send(body)
+    await first
+    return second
 
 
 EXITS: dict[str, Exit] = {
@@ -121,7 +127,9 @@ EXITS: dict[str, Exit] = {
     "update": lambda bench: bench.node.update(manifest("agent", version="2"), bench.scripts.add("2", Script())),
     "push": lambda bench: bench.node.push_module(bench.scripts.add("pushed", Script())),
     "remove": lambda bench: bench.node.remove_agent("agent"),
-    **{verb: lambda bench, verb=verb: bench.node.control("agent", verb) for verb in ("stop", "drain", "restart")},
+    "stop": lambda bench: bench.node.control("agent", "stop"),
+    "drain": lambda bench: bench.node.control("agent", "drain"),
+    "restart": lambda bench: bench.node.control("agent", "restart"),
 }  # fmt: skip
 
 

@@ -88,16 +88,26 @@ async def cancelled(bench: Bench, claim: Claim) -> Result[Any, Any]:
     return await bench.node.cancel_conversation(view.id, claim=claim)
 
 
+def slowly(_given: Any, _tools: Any) -> Any:
+    """Take several slices, so that the answer comes some turns after the effect."""
+    for _ in range(3):
+        yield
+
+
 async def updated(bench: Bench, claim: Claim) -> Result[Any, Any]:
     """Deploy the next version."""
     manifest = Manifest.parse({"name": "agent", "version": "2"}).unwrap()
-    return await bench.node.update(manifest, bench.scripts.add("two", Script()), claim=claim)
+    return await bench.node.update(
+        manifest, bench.scripts.add("two", Script(imported=slowly)), claim=claim
+    )
 
 
 async def created(bench: Bench, claim: Claim) -> Result[Any, Any]:
     """Deploy an agent."""
     manifest = Manifest.parse({"name": "new"}).unwrap()
-    return await bench.node.deploy(manifest, bench.scripts.add("one", Script()), claim=claim)
+    return await bench.node.deploy(
+        manifest, bench.scripts.add("one", Script(start=slowly)), claim=claim
+    )
 
 
 def routed(turn: Turn) -> bool:
