@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.postgres import _postgres_of_the_session, postgres, postgres_url
+
+__all__ = ["_postgres_of_the_session", "postgres", "postgres_url"]
+
 ROOT = Path(__file__).parent.parent
 
 # Who runs the tests in the background of a shell has SIGINT ignored, and so would have every process that a test interrupts.

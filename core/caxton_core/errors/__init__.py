@@ -40,6 +40,7 @@ from caxton_core.errors.messages import (
 from caxton_core.errors.nodes import (
     BrokenPlugin,
     Corrupt,
+    CorruptRow,
     DatabaseTooNew,
     DuplicatePlugin,
     Forbidden,
@@ -73,6 +74,7 @@ __all__ = [
     "Conflict",
     "ConversationNotFound",
     "Corrupt",
+    "CorruptRow",
     "DatabaseTooNew",
     "DeliveryFailed",
     "DeploymentError",
@@ -126,7 +128,7 @@ AgentError: TypeAlias = (
 )  # fmt: skip
 ResourceError: TypeAlias = LimitExceeded | PayloadTooLarge | RateLimited | Timeout
 StorageError: TypeAlias = (
-    StorageUnavailable | StorageFull | Unreadable | Locked | DatabaseTooNew | Corrupt
+    StorageUnavailable | StorageFull | Unreadable | Locked | DatabaseTooNew | Corrupt | CorruptRow
 )
 RoutingError: TypeAlias = (
     AgentNotFound | InvalidMessage | InvalidAclString | MailboxFull | UnknownProtocol | ConversationNotFound | NotAdmitted

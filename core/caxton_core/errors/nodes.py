@@ -58,6 +58,16 @@ class Corrupt(Problem, frozen=True):
     SENTENCE = "Journal group {group} is corrupt: {detail}."
 
 
+class CorruptRow(Problem, frozen=True):
+    """A row of a table, an index entry or a module is not as it was written."""
+
+    table: str
+    key: str
+    detail: str
+    code = "storage_unavailable"
+    SENTENCE = "Row {key!r} of table {table} is corrupt: {detail}."
+
+
 class NotAuthorized(Problem, frozen=True):
     """No valid token came with the request."""
 

@@ -22,6 +22,7 @@ from caxton_core.errors import (
     Unreadable,
 )
 from caxton_core.ports import Durability
+from peewee import PeeweeException, SqliteDatabase
 from returns.result import Failure, Result, Success
 
 from caxton_plugins.storages.migrations import SCHEMA, migrate, version
@@ -51,6 +52,17 @@ _USELESS = frozenset(
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
+class _Lent(SqliteDatabase):
+    """Peewee's view of a connection that is open already; it is never closed through it."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        super().__init__(":memory:")
+        self._connection = connection
+
+    def _connect(self) -> sqlite3.Connection:
+        return self._connection
+
+
 class Connections:
     """Everything Caxton has open of the file `path`; safe to use from several threads."""
 
@@ -75,6 +87,12 @@ class Connections:
             refused = self._prepare(writer)
         except sqlite3.Error as error:
             refused = self._error(error)
+        except PeeweeException as error:
+            # What went wrong in SQLite is inside; anything else is a bug.
+            inner = error.__context__
+            if not isinstance(inner, sqlite3.Error):
+                raise
+            refused = self._error(inner)
         if refused is not None:
             writer.close()
             return Failure(refused)
@@ -83,7 +101,9 @@ class Connections:
         return _DONE
 
     def _prepare(self, writer: sqlite3.Connection) -> StorageError | None:
-        found = version(writer)
+        database = _Lent(writer)
+        database.connect()
+        found = version(database)
         if found < 0:
             return Unreadable(str(self.path), "it is another program's database")
         if found > SCHEMA:
@@ -95,7 +115,7 @@ class Connections:
         writer.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[self._durability]}")
         writer.execute("PRAGMA wal_autocheckpoint = 1024")
         writer.execute("PRAGMA cache_size = -32768")
-        migrate(writer, found)
+        migrate(database, found)
         self.migrated = (found, SCHEMA)
         # From here on a transaction begins by itself: fewer calls than by hand.
         writer.isolation_level = "IMMEDIATE"
@@ -153,12 +173,15 @@ class Connections:
                 free = writer.execute("PRAGMA freelist_count").fetchone()[0]
                 used = writer.execute("PRAGMA page_count").fetchone()[0] - free
                 spare = free - max(_RESERVE_PAGES, used // _RESERVE_SHARE)
-                if spare > 0:
-                    # Each step of the statement returns one page, and only a script is run to its end.
-                    writer.executescript(f"PRAGMA incremental_vacuum({min(spare, pages)})")
+                if spare <= 0:
+                    return Success(False)
+                # Each step of the statement returns one page, and only a script is run to its end.
+                writer.executescript(f"PRAGMA incremental_vacuum({min(spare, pages)})")
+                left = writer.execute("PRAGMA freelist_count").fetchone()[0]
             except sqlite3.Error as error:
                 return Failure(self._error(error))
-            return Success(spare > pages)
+            # Files of the first schema were not made for it: there, free pages are only used again.
+            return Success(spare > pages and left < free)
 
     def read(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a query on a connection of its own."""

@@ -2,7 +2,8 @@
 
 Rules:
 - The columns of a projected table are those of `caxton_core.ports.TABLES`, with `key` before and `body` behind.
-- No model is bound to a database: a storage asks peewee for the SQL and runs it on connections of its own.
+- No model is bound to a database: a storage asks peewee for the SQL in its own dialect and runs it on connections of
+  its own.
 - A change here needs a new migration; a test compares both.
 """
 
@@ -13,17 +14,22 @@ from typing import Any
 
 from caxton_core.ports import TABLES
 from peewee import (
+    SQL,
     BigIntegerField,
     BlobField,
     CompositeKey,
     IntegerField,
     Model,
-    SqliteDatabase,
     TextField,
 )
 
-DIALECT = SqliteDatabase(None)
-"""Never connected: it only lends its way of writing SQL."""
+NUMBERS = frozenset({"created", "size"})
+"""The columns of projected tables that hold numbers; the others hold texts."""
+
+
+def added() -> BigIntegerField:
+    """Make the field of a column that was added to tables with rows in them."""
+    return BigIntegerField(constraints=[SQL("DEFAULT 0")])
 
 
 class Groups(Model):
@@ -35,11 +41,11 @@ class Groups(Model):
     count = IntegerField()
     checksum = BigIntegerField()
     blob = BlobField()
+    header = added()
 
     class Meta:
         """Where the model lives."""
 
-        database = DIALECT
         table_name = "groups"
 
 
@@ -48,13 +54,13 @@ class Entries(Model):
 
     key = TextField()
     first = BigIntegerField()
-    last = BigIntegerField()
     groups = BlobField()
+    last = added()
+    checksum = added()
 
     class Meta:
         """Where the model lives."""
 
-        database = DIALECT
         table_name = "entries"
         primary_key = CompositeKey("key", "first")
         without_rowid = True
@@ -65,11 +71,11 @@ class Marks(Model):
 
     name = TextField(primary_key=True)
     value = BigIntegerField()
+    checksum = added()
 
     class Meta:
         """Where the model lives."""
 
-        database = DIALECT
         table_name = "marks"
 
 
@@ -82,19 +88,16 @@ class Blobs(Model):
     class Meta:
         """Where the model lives."""
 
-        database = DIALECT
         table_name = "blobs"
 
 
-_NUMBERS = frozenset({"created", "size"})
-
-
 def _projection(table: str, columns: tuple[str, ...]) -> type[Model]:
-    meta = type("Meta", (), {"database": DIALECT, "table_name": table})
+    meta = type("Meta", (), {"table_name": table})
     fields: dict[str, Any] = {"key": TextField(primary_key=True)}
     for column in columns:
-        fields[column] = (BigIntegerField if column in _NUMBERS else TextField)(null=True)
+        fields[column] = (BigIntegerField if column in NUMBERS else TextField)(null=True)
     fields["body"] = BlobField()
+    fields["checksum"] = added()
     doc = f"The table {table}, projected from the journal."
     return type(table.title().replace("_", ""), (Model,), {**fields, "Meta": meta, "__doc__": doc})
 

@@ -1,4 +1,4 @@
-"""The SQL by which a storage writes many rows at once, and rows to and from values.
+"""The SQL by which a SQLite storage writes many rows at once.
 
 Rules:
 - One statement carries up to `MOST_ROWS` rows; the text for each number of rows is made once.
@@ -7,13 +7,14 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, TypeAlias, TypeVar
-from zlib import crc32
 
-from caxton_core.errors import Corrupt, StorageFault
 from caxton_core.ports import TABLES, Group, IndexEntry, Row
+
+from caxton_plugins.storages import checksums
+from caxton_plugins.storages.values import by_table, last_of
 
 T = TypeVar("T")
 
@@ -40,22 +41,20 @@ def _parts(items: Sequence[T]) -> Iterator[Sequence[T]]:
 
 def insert_group(group: Group) -> Statement:
     """Write the statement that adds a group; one that is there already is an error."""
-    return (
-        "INSERT INTO groups VALUES (?,?,?,?,?,?)",
-        (group.seq, group.first_time, group.last_time, group.count, group.checksum, group.blob),
-    )
+    header = group.seq, group.first_time, group.last_time, group.count, group.checksum
+    sql = "INSERT INTO groups (seq,first_time,last_time,count,checksum,blob,header) VALUES (?,?,?,?,?,?,?)"
+    return sql, (*header, group.blob, checksums.of_header(*header))
 
 
 def put_entries(entries: Sequence[IndexEntry]) -> Iterator[Statement]:
     """Write the statements that store index entries."""
+    columns = ("key", "first", "last", "groups", "checksum")
     for part in _parts(entries):
-        values = [v for e in part for v in (e.key, e.first, last_of(e.groups), e.groups)]
-        yield _upsert("entries", ("key", "first", "last", "groups"), 2, len(part)), values
-
-
-def last_of(groups: bytes) -> int:
-    """Return the last of the group numbers that an index entry packs."""
-    return int.from_bytes(groups[-4:], "little")
+        values: list[Any] = []
+        for entry in part:
+            key, first, last, groups = entry.key, entry.first, last_of(entry.groups), entry.groups
+            values += (key, first, last, groups, checksums.of_entry(key, first, last, groups))
+        yield _upsert("entries", columns, 2, len(part)), values
 
 
 def forget_groups(upto: int) -> Iterator[Statement]:
@@ -72,7 +71,8 @@ def forget_projections() -> Iterator[Statement]:
 
 def put_mark(name: str, value: int) -> Statement:
     """Write the statement that remembers a number."""
-    return _upsert("marks", ("name", "value"), 1, 1), (name, value)
+    sql = _upsert("marks", ("name", "value", "checksum"), 1, 1)
+    return sql, (name, value, checksums.of_mark(name, value))
 
 
 def put_blob(digest: str, data: bytes) -> Statement:
@@ -82,39 +82,16 @@ def put_blob(digest: str, data: bytes) -> Statement:
 
 def put_rows(rows: Sequence[Row]) -> Iterator[Statement]:
     """Write the statements that put and remove rows; of several with one key the last one counts."""
-    tables: dict[str, dict[str, Row]] = {}
-    for row in rows:
-        tables.setdefault(row.table, {})[row.key] = row
-    for table, latest in tables.items():
+    for table, put, gone in by_table(rows):
         columns = TABLES[table]
-        known = frozenset(columns)
-        for row in latest.values():
-            if not known.issuperset(row.columns):
-                raise KeyError(f"{table} has no column {set(row.columns) - known}")
-        put = [row for row in latest.values() if not row.deleted]
-        gone = [row.key for row in latest.values() if row.deleted]
         for part in _parts(put):
             values: list[Any] = []
             for row in part:
-                values.append(row.key)
-                values.extend(map(row.columns.get, columns))
-                values.append(row.body)
-            yield _upsert(table, ("key", *columns, "body"), 1, len(part)), values
+                key, body, of = row.key, row.body, [*map(row.columns.get, columns)]
+                values.append(key)
+                values += of
+                values.append(body)
+                values.append(checksums.of_row(table, key, of, body))
+            yield _upsert(table, ("key", *columns, "body", "checksum"), 1, len(part)), values
         for keys in _parts(gone):
             yield f"DELETE FROM {table} WHERE key IN ({','.join('?' * len(keys))})", keys
-
-
-def to_row(table: str, values: Sequence[Any]) -> Row:
-    """Read a row back."""
-    columns: Mapping[str, Any] = dict(zip(TABLES[table], values[1:-1], strict=True))
-    return Row(
-        table, values[0], {name: v for name, v in columns.items() if v is not None}, values[-1]
-    )
-
-
-def to_group(values: Sequence[Any]) -> Group:
-    """Read a group back, or raise `StorageFault` when it does not match its checksum."""
-    group = Group(*values)
-    if crc32(group.blob) != group.checksum:
-        raise StorageFault(Corrupt(group.seq, "its bytes do not match its checksum"))
-    return group

@@ -1,0 +1,26 @@
+-- The tables as the first schema of SQLite storages made them.
+CREATE TABLE groups (seq INTEGER NOT NULL PRIMARY KEY, first_time INTEGER NOT NULL, last_time INTEGER NOT NULL, count INTEGER NOT NULL, checksum INTEGER NOT NULL, blob BLOB NOT NULL);
+CREATE INDEX groups_time ON groups (last_time, first_time);
+CREATE INDEX groups_span ON groups (last_time - first_time);
+CREATE TABLE entries (key TEXT NOT NULL, first INTEGER NOT NULL, groups BLOB NOT NULL, PRIMARY KEY (key, first)) WITHOUT ROWID;
+CREATE TABLE marks (name TEXT NOT NULL PRIMARY KEY, value INTEGER NOT NULL);
+CREATE TABLE blobs (digest TEXT NOT NULL PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE agents (key TEXT NOT NULL PRIMARY KEY, name TEXT, state TEXT, body BLOB NOT NULL);
+CREATE INDEX agents_name ON agents (name, key);
+CREATE TABLE deployments (key TEXT NOT NULL PRIMARY KEY, agent TEXT, state TEXT, body BLOB NOT NULL);
+CREATE INDEX deployments_agent ON deployments (agent, key);
+CREATE TABLE conversations (key TEXT NOT NULL PRIMARY KEY, protocol TEXT, state TEXT, phase TEXT, created INTEGER, body BLOB NOT NULL);
+CREATE INDEX conversations_protocol ON conversations (protocol, key);
+CREATE INDEX conversations_state ON conversations (state, key);
+CREATE INDEX conversations_phase ON conversations (phase, key);
+CREATE TABLE dead_letters (key TEXT NOT NULL PRIMARY KEY, reason TEXT, created INTEGER, receiver TEXT, body BLOB NOT NULL);
+CREATE INDEX dead_letters_receiver ON dead_letters (receiver, key);
+CREATE TABLE events (key TEXT NOT NULL PRIMARY KEY, type TEXT, agent TEXT, conversation TEXT, created INTEGER, body BLOB NOT NULL);
+CREATE INDEX events_type ON events (type, key);
+CREATE INDEX events_agent ON events (agent, key);
+CREATE INDEX events_conversation ON events (conversation, key);
+CREATE TABLE client_ids (key TEXT NOT NULL PRIMARY KEY, digest TEXT, created INTEGER, body BLOB NOT NULL);
+CREATE TABLE modules (key TEXT NOT NULL PRIMARY KEY, profile TEXT, size INTEGER, body BLOB NOT NULL);
+CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE schema_version (version INTEGER NOT NULL PRIMARY KEY);
+INSERT INTO schema_version VALUES (1);

@@ -1,0 +1,1 @@
+"""What Caxton uses of the package that comes with peewee."""
