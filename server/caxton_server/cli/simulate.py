@@ -101,7 +101,7 @@ class Tally:
 @click.option(
     "--steps",
     type=click.IntRange(1, 10_000),
-    default=24,
+    default=20,
     show_default=True,
     help="How much those outside do in a world.",
 )

@@ -11,11 +11,13 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from caxton_core.restarts import delay_before
 
 from caxton_server.runtime.records import (
     AgentRemoved,
     AgentSaved,
     Cleared,
+    Restarted,
     Routed,
     Sent,
     Served,
@@ -26,9 +28,6 @@ from caxton_server.simulation.invariants import broken
 if TYPE_CHECKING:
     from caxton_server.simulation.models import Model
     from caxton_server.simulation.worlds import World
-
-
-HISTORIES_LAST = False
 
 
 class Wire(msgspec.Struct):
@@ -70,15 +69,20 @@ class Books:
         self.latest: dict[tuple[int, str, str], int] = {}
         self.letters: Counter[tuple[str, str]] = Counter()
         self.letter_numbers: Counter[int] = Counter()
-        self.restarts: dict[str, list[float]] = defaultdict(list)
-        for turn, time in zip(world.ledger.turns, world.ledger.times, strict=True):
+        self.restarts: dict[int, list[int]] = defaultdict(list)
+        self._letters_seen: set[str] = set()
+        for turn in world.ledger.turns:
             for record in turn.records:
                 self._take(record)
             for row in turn.rows.values():
-                if row.table == "dead_letters" and not row.deleted:
+                # Rows that are carried to a later group come twice.
+                if (
+                    row.table == "dead_letters"
+                    and not row.deleted
+                    and row.key not in self._letters_seen
+                ):
+                    self._letters_seen.add(row.key)
                     self._letter(row.body)
-                elif row.table == "events":
-                    self._event(row.columns, row.body, time)
 
     def _take(self, record: Any) -> None:
         if isinstance(record, Step):
@@ -94,6 +98,8 @@ class Books:
             self._send(record.sent)
         elif isinstance(record, Served):
             self._send(record.sent)
+        elif isinstance(record, Restarted):
+            self._restarted(record)
         elif isinstance(record, AgentSaved):
             self.names[record.id] = record.name
         elif isinstance(record, AgentRemoved):
@@ -165,24 +171,32 @@ class Books:
         if isinstance(content, dict) and "n" in content:
             self.letter_numbers[content["n"]] += 1
 
-    def _event(self, columns: Any, body: bytes, time: float) -> None:
-        agent = columns.get("agent")
-        if columns["type"] in ("agent.started", "agent.removed"):
-            self.restarts[agent] = []
-        elif columns["type"] == "agent.restarted":
-            if msgspec.json.decode(body)["data"]["reason"] == "operator":
-                self.restarts[agent] = []
-            else:
-                self._restarted(agent, time)
-
-    def _restarted(self, agent: str, time: float) -> None:
-        policy = self.world.operator.manifest(agent.partition("@")[0]).restart
-        times = [each for each in self.restarts[agent] if time - each < policy.within_s]
-        self.restarts[agent] = [*times, time]
-        if len(times) >= policy.max_restarts and HISTORIES_LAST:
+    def _restarted(self, record: Restarted) -> None:
+        """Supervision keeps to its policy: not too many restarts, and each after its pause."""
+        history, known = record.history, self.restarts[record.agent]
+        if not history.times:
+            known.clear()
+            return
+        due = history.times[-1]
+        if self.world.plan.jumps or (known and due <= known[-1]):
+            # The clock was set, or this is none that counts.
+            return
+        name = self.names[record.agent]
+        policy = self.world.operator.manifest(name).restart
+        span = policy.within_s * 1000
+        row = 1
+        while row <= len(known) and [*known, record.time][-row] - known[-row] < span:
+            row += 1
+        if row > 1 and due - record.time < 0.8 * delay_before(row):
             raise broken(
                 "supervision",
-                f"{agent} was restarted {len(times) + 1} times in {policy.within_s} s",
+                f"{name} was restarted {due - record.time} ms after restart {row - 1} in a row",
+            )
+        known.append(due)
+        recent = [each for each in known if due - each < span]
+        if len(recent) > policy.max_restarts:
+            raise broken(
+                "supervision", f"{name} was restarted {len(recent)} times in {policy.within_s} s"
             )
 
     # The end

@@ -19,7 +19,6 @@ from caxton_core.errors import StorageFault
 from caxton_core.testing_faults import FaultRates, FaultyStorage
 from returns.result import Failure
 
-from caxton_server.config import Config
 from caxton_server.runtime.attempts import Attempts
 from caxton_server.runtime.node import Node
 from caxton_server.simulation.agents import NodeKilled
@@ -59,7 +58,7 @@ class Life:
         self.gone = asyncio.Event()
         """Set when it is buried."""
         self.node = Node(
-            Config(),
+            world.config,
             registry=world.registry,
             storage=self.storage,
             sandboxes={"scripts": world.sandbox},
@@ -84,7 +83,10 @@ class Life:
             raise Lost
         if len(tasks) > 64:
             tasks[:] = [task for task in tasks if not task.done()]
-        return self.world.loop.create_task(work, context=self._context)
+        task = self.world.loop.create_task(work, context=self._context)
+        # Whoever asked may be gone when it ends: nobody need hear of that.
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return task
 
     async def begin(self) -> bool:
         """Start the node; false when its storage did not let it."""
@@ -119,7 +121,8 @@ class Life:
         error = task.exception()
         if error is None:
             return task.result()
-        if isinstance(error, StorageFault) and self.world.plan.failing:
+        if isinstance(error, StorageFault):
+            # What could not be stored in time, and may be later.
             raise Lost from error
         raise broken("errors", f"a call of the node raised {error!r}") from error
 

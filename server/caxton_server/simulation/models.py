@@ -11,13 +11,17 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from caxton_core.agents import AgentState
+from caxton_core.restarts import History
 
+from caxton_server.runtime.journal_groups import unpack
 from caxton_server.runtime.records import (
+    CODEC,
     AgentRemoved,
     AgentSaved,
     Charged,
     Cleared,
     Record,
+    Restarted,
     Routed,
     Sent,
     Served,
@@ -43,6 +47,7 @@ class AgentModel:
         self.data: dict[bytes, bytes] = {}
         self.timers: dict[int, int] = {}
         """When each timer is due."""
+        self.restarted: Restarted | None = None
 
 
 class Model:
@@ -86,6 +91,8 @@ class Model:
             self._agent(record.id).saved = record
         elif isinstance(record, AgentRemoved):
             self.agents.pop(record.id, None)
+        elif isinstance(record, Restarted):
+            self._agent(record.agent).restarted = record
         elif isinstance(record, Charged):
             self._agent(record.agent).deliveries[record.serial] = record.attempt
         for each in sent:
@@ -151,6 +158,15 @@ class Model:
             yield from _compared(f"the rows of {table}", found, expected)
 
 
+def rebuilt(storage: Storage) -> Model:
+    """Return a model of nothing but the rows that are in the groups a storage keeps."""
+    model = Model(())
+    for group in storage.groups(0):
+        for row in unpack(group, CODEC, images=False, rows=True, holding=None).rows:
+            model.rows[row.table, row.key] = row
+    return model
+
+
 def _content(row: Row) -> tuple[dict[str, str | int], bytes]:
     """Return what is in a row; a column without a value may be left out."""
     return {name: value for name, value in row.columns.items() if value is not None}, row.body
@@ -169,6 +185,10 @@ def _agent_differences(cell: Cell, agent: AgentModel) -> Iterator[str]:
     yield from _compared(f"the state of {cell.name}", cell.data, agent.data)
     due = {timer.id: timer.due for timer in cell.timers.values()}
     yield from _compared(f"the timers of {cell.name}", due, agent.timers)
+    known = agent.restarted
+    restarts = (0, History()) if known is None else (known.restarts, known.history)
+    if (cell.restarts, cell.history) != restarts:
+        yield f"the restarts of {cell.name} are {cell.restarts, cell.history} and not {restarts}"
     if cell.state != saved.state or cell.module != saved.module:
         yield f"{cell.name} is {cell.state} with {cell.module}, not {saved.state} with {saved.module}"
 

@@ -23,9 +23,10 @@ from caxton_server.simulation.disks import RealDisk, SimulatedDisk, WorldDisk
 from caxton_server.simulation.guests import ScriptPlugin
 from caxton_server.simulation.invariants import Broken
 from caxton_server.simulation.loop import SimulatedLoop, Stuck
-from caxton_server.simulation.worlds import Plan, World, draw
+from caxton_server.simulation.plans import Plan, draw
+from caxton_server.simulation.worlds import World
 
-STEPS = 24
+STEPS = 20
 PLACE = "{seed}"
 """What is replaced by the seed in the URL of a storage."""
 

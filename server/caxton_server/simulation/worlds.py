@@ -14,9 +14,7 @@ from functools import lru_cache
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import msgspec
-from caxton_core.ports import TABLES, Durability
-from caxton_core.testing_faults import FaultRates
+from caxton_core.ports import TABLES
 
 from caxton_server.simulation import books
 from caxton_server.simulation.agents import ACTS, RandomAgent
@@ -27,8 +25,9 @@ from caxton_server.simulation.invariants import broken
 from caxton_server.simulation.ledgers import Ledger, Witness
 from caxton_server.simulation.lives import Life, Lost, new_mark
 from caxton_server.simulation.loop import SimulatedLoop
-from caxton_server.simulation.models import Model
+from caxton_server.simulation.models import Model, rebuilt
 from caxton_server.simulation.operators import Operator
+from caxton_server.simulation.plans import Plan
 
 if TYPE_CHECKING:
     from caxton_core.conversations import Protocol
@@ -41,49 +40,8 @@ T = TypeVar("T")
 
 NAMES = ("ann", "ben", "cyd", "dot")
 EVENTS_KEPT = 40
-DEADLY_ATTEMPTS = 3
-
-
-class Plan(msgspec.Struct, frozen=True):
-    """What kind of world it is, drawn from the seed."""
-
-    durability: Durability
-    commit_seconds: float
-    slow: float
-    reading_seconds: float
-    rates: FaultRates
-    crash_seconds: float
-    unrest: float
-    jumps: bool
-
-    @property
-    def failing(self) -> bool:
-        """Tell whether the storage may fail."""
-        return self.rates != FaultRates()
-
-
-def draw(chance: Random) -> Plan:
-    """Draw the plan of a world."""
-    rates = FaultRates()
-    if chance.random() < 0.6:
-        few = chance.choice((0.01, 0.05, 0.2))
-        rates = FaultRates(full=few, unavailable=few, unknown=few, longest=chance.choice((1, 4, 9)))
-    durability: Durability = "disk"
-    luck = chance.random()
-    if luck < 0.2:
-        durability = "process"
-    elif luck < 0.25:
-        durability = "memory"
-    return Plan(
-        durability=durability,
-        commit_seconds=chance.choice((0.000_3, 0.002, 0.02)),
-        slow=chance.choice((0.0, 0.01, 0.05)),
-        reading_seconds=chance.choice((0.000_01, 0.000_1, 0.001)),
-        rates=rates,
-        crash_seconds=chance.choice((0.5, 2.0, 10.0)),
-        unrest=chance.choice((0.0, 0.05, 0.15)),
-        jumps=chance.random() < 0.3,
-    )  # fmt: skip
+CALM_SECONDS = 200
+"""Longer than any conversation, timer, pause or leap of the clock."""
 
 
 class World:
@@ -93,7 +51,7 @@ class World:
         self, seed: int, *, steps: int, registry: Registry, loop: SimulatedLoop, disk: WorldDisk, plan: Plan
     ) -> None:  # fmt: skip
         self.seed, self.steps, self.registry, self.loop = seed, steps, registry, loop
-        self.plan, self.disk = plan, disk
+        self.plan, self.disk, self.config = plan, disk, plan.config()
         self.chance = Random(f"{seed} agents")
         self.fortune = Random(f"{seed} fortune")
         """Decides over crashes and jumps of the clock."""
@@ -215,8 +173,9 @@ class World:
         journal = life.node.kernel.journal if life.node.running else None
         if how == "stop" and journal is not None:
             await life.spawn(life.node.stop())
+            left = self.ledger.turns[self.ledger.durable(self.ledger.last_group) :]
             calm = self.plan.slow == 0.0 and not self.plan.failing
-            if calm and self.ledger.durable(self.ledger.last_group) < len(self.ledger.turns):
+            if calm and any(turn.records or turn.images or turn.rows for turn in left):
                 raise broken("acknowledged", "a node that was stopped left something uncommitted")
         life.check_loop()
         promised = 0 if journal is None else journal.committed
@@ -224,6 +183,10 @@ class World:
         before = len(self.ledger.turns)
         await life.die()
         self.tally["crashes" if how in ("kill", "power") else how] += 1
+        if journal is not None:
+            counters = life.node.kernel.counters
+            self.tally["checkpoints"] += counters.checkpoints
+            self.tally["pruned groups"] += counters.pruned_groups
         kept = self.disk.crash(power=how == "power", chance=self.fortune)
         self.ledger.crash(kept)
         if how in ("power", "stop"):
@@ -235,8 +198,15 @@ class World:
         for client in self.clients:
             client.check(model, forgiving=self.forgiving(how))
         self.watcher.check(model, forgiving=self.forgiving(how))
+        self._check_tables(model)
+
+    def _check_tables(self, model: Model) -> None:
+        """Hold the tables against what was put into them, and against what the journal would make of them anew."""
         for difference in model.row_differences(self.disk, TABLES):
             raise broken("tables", difference)
+        anew = rebuilt(self.disk)
+        for difference in anew.row_differences(self.disk, TABLES):
+            raise broken("rebuilt", difference)
 
     def forgiving(self, how: str) -> bool:
         """Tell whether what was acknowledged may be lost when a node ends that way."""
@@ -254,7 +224,7 @@ class World:
             if life is None:
                 continue
             if luck < 0.2 and plan.jumps:
-                self.clock.jump(chance.choice((-3600, -5, -0.5, 0.5, 5, 3600)))
+                self.clock.jump(chance.choice((-60, -5, -0.5, 0.5, 5, 60)))
                 self.tell("the clock was set")
             elif luck < 0.4 and self.up.is_set():
                 life.examine("journal")
@@ -269,10 +239,8 @@ class World:
             self.life.storage.heal()
         for _ in range(3):
             await self.operator.start_all()
-            await asyncio.sleep(60)
-        await asyncio.sleep(1200)
-        for _ in range(3):
-            await asyncio.sleep(90_000)
+            await asyncio.sleep(20)
+        await asyncio.sleep(CALM_SECONDS)
 
     async def _close(self) -> None:
         """Hold everything against everything."""
@@ -282,8 +250,7 @@ class World:
         await life.ask(life.node.kernel.journal.readable(), 60)
         life.examine("journal")
         model = Model(self.ledger.turns)
-        for difference in model.row_differences(self.disk, TABLES):
-            raise broken("tables", difference)
+        self._check_tables(model)
         books.close(self, model)
         life.end("stop")
         await life.gone.wait()
