@@ -53,18 +53,22 @@ class AgentStopped(msgspec.Struct, frozen=True, tag="agent.stopped"):
 
 
 class AgentRestarted(msgspec.Struct, frozen=True, tag="agent.restarted"):
-    """An agent got a new instance, because of `reason`."""
+    """An agent gets a new instance because of `reason`, the `attempt`th in a row, in so many milliseconds."""
 
     agent: str
     reason: str
+    attempt: int = 0
+    delay_ms: int = 0
 
 
 class AgentFailed(msgspec.Struct, frozen=True, tag="agent.failed"):
-    """An agent was given up."""
+    """An agent was given up; `why` is a word for what forbade another start, `restarts` how many there had been."""
 
     agent: str
     reason: str
     detail: str
+    why: str = ""
+    restarts: int = 0
 
 
 class AgentLimited(msgspec.Struct, frozen=True, tag="agent.limited"):

@@ -64,7 +64,9 @@ class Fault(msgspec.Struct, frozen=True, tag=True):
 Outcome: TypeAlias = bytes | None | Suspended | Fault
 """What a call of a guest gave: a response, none, "not yet", or a fault."""
 
-FATAL_REASONS = frozenset({"trap", "cpu", "time", "memory", "host-calls"})
+EXIT = "exit"
+"""The reason of the one fault that is none: the guest has ended itself in order, and what its step did stands."""
+FATAL_REASONS = frozenset({"trap", "cpu", "time", "memory", "host-calls", EXIT})
 """After a fault for one of these a guest is dead and its store is never used again."""
 
 
@@ -306,7 +308,7 @@ class Storage(Protocol):
         """Forget a module's bytes."""
 
     def size(self) -> int:
-        """Return the bytes used."""
+        """Return the bytes in use, without what is free to be used again."""
 
     def close(self) -> None:
         """Release the storage."""

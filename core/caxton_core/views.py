@@ -75,6 +75,8 @@ class AgentView(msgspec.Struct, frozen=True):
     created_at: str
     detail: str
     etag: str
+    restarting_at: str | None = None
+    """When the instance it waits for is due, after a fault."""
 
 
 class DeploymentView(msgspec.Struct, frozen=True):
@@ -111,7 +113,10 @@ class ModuleView(msgspec.Struct, frozen=True):
 
 
 class StatsView(msgspec.Struct, frozen=True):
-    """What an agent has used since it was deployed or the node started; `traps` are those of its faults that were traps."""
+    """What an agent has used since it was deployed or the node started; `traps` are those of its faults that were traps.
+
+    `restarts` are those since it was deployed, `restart_reason` is that of the last one.
+    """
 
     id: str
     name: str
@@ -130,6 +135,12 @@ class StatsView(msgspec.Struct, frozen=True):
     timers: int
     log_bytes_dropped: int
     limits_reached: dict[str, int]
+    held: int = 0
+    """Messages that wait to be tried again, and those that wait behind them."""
+    recent_restarts: int = 0
+    """Restarts that count against it now."""
+    restart_reason: str = ""
+    restarting_at: str | None = None
 
 
 class LogLine(msgspec.Struct, frozen=True):

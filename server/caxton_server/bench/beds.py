@@ -43,6 +43,8 @@ class Bed:
     def __init__(self, server: Server) -> None:
         self._server = server
         self.node = server.node
+        self.url = server.url
+        """Where it listens; empty when it does not."""
         self._close_logs = logs.setup("error")
         self._modules: dict[str, bytes] = {}
         self._digests: dict[str | bytes, str] = {}
@@ -141,13 +143,15 @@ class Bed:
         return found
 
 
-async def make_bed(folder: Path, durability: str) -> Result[Bed, StartError]:
-    """Start a node: on SQLite in a folder when it shall be durable, else in memory."""
-    url = "memory:" if durability == "memory" else data_url(folder)
-    storage = msgspec.convert({"url": url, "durability": durability}, StorageConfig)
-    server = Server(Config(server=ServerConfig(metrics_port=None), storage=storage))
+async def make_bed(
+    folder: Path, durability: str, *, storage: str = "", listens: bool = False
+) -> Result[Bed, StartError]:
+    """Start a node: in memory, or on a storage when it shall be durable, which is SQLite in a folder if none is named."""
+    url = "memory:" if durability == "memory" else storage or data_url(folder)
+    stored = msgspec.convert({"url": url, "durability": durability}, StorageConfig)
+    server = Server(Config(server=ServerConfig(port=0, metrics_port=None), storage=stored))
     for step in STEPS:
-        if step is listen:
+        if step is listen and not listens:
             continue
         done = await step(server)
         if isinstance(done, Failure):

@@ -14,20 +14,25 @@ from caxton_server.app import relax_collector
 from caxton_server.bench.beds import make_bed
 from caxton_server.bench.plans import Plan
 from caxton_server.bench.populations import populate
+from caxton_server.bench.posts import posts
 from caxton_server.bench.workloads import WORKLOADS, Result
 
 
 async def measure(plan: Plan, folder: Path) -> list[Result]:
     """Start a node, run a workload on it and return what it measured."""
-    made = await make_bed(folder, plan.durability)
+    made = await make_bed(
+        folder, plan.durability, storage=plan.storage, listens=plan.rate is not None
+    )
     if isinstance(made, Failure):
         raise SystemExit(str(made.failure()))
     bed = made.unwrap()
     try:
-        if plan.population is None:
-            found = await WORKLOADS[plan.workload](bed, plan.seconds)
-        else:
+        if plan.population is not None:
             found = await populate(bed, plan.population)
+        elif plan.rate is not None:
+            found = await posts(bed, plan.seconds, plan.rate)
+        else:
+            found = await WORKLOADS[plan.workload](bed, plan.seconds)
         if wrong := bed.mishaps():
             raise SystemExit(f"not all went well: {wrong}")
     finally:

@@ -25,18 +25,21 @@ class Population(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """One workload at one durability, or a population to weigh."""
+    """One workload at one durability, a population to weigh, or requests at a rate; on SQLite if no storage is named."""
 
     workload: str
     durability: str
     seconds: float = 5.0
     population: Population | None = None
+    rate: float | None = None
+    storage: str = ""
 
     @property
     def title(self) -> str:
         """Say in a few words what is measured."""
         if self.population is None:
-            return f"{self.workload} at {self.durability}"
+            what = "" if self.rate is None else f" ({self.rate:g} a second)"
+            return f"{self.workload}{what} at {self.durability}"
         return f"{self.population.count} agents ({self.population.kind})"
 
 
@@ -48,13 +51,13 @@ class Found(msgspec.Struct, frozen=True):
 
 
 def choose(
-    workloads: Iterable[str], durabilities: Iterable[str], *, seconds: float
+    workloads: Iterable[str], durabilities: Iterable[str], *, seconds: float, storage: str = ""
 ) -> Iterator[Plan]:
     """Yield the parts to measure, in the order of the workloads."""
     durabilities = tuple(durabilities)
     for workload in workloads:
         for durability in durabilities:
-            yield Plan(workload, durability, seconds)
+            yield Plan(workload, durability, seconds, storage=storage)
 
 
 def measure(plan: Plan) -> Found:

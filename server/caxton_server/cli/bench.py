@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 WORKLOADS = ("W1", "W2", "W3", "W4", "W5", "deploy", "neighbour")
 DURABILITIES = ("memory", "disk")
+_STORAGE_HELP = (
+    "Measure disk on this storage, which must be empty; a SQLite file of its own if not given."
+)
 
 
 class Choices(click.ParamType[tuple[str, ...]]):
@@ -60,6 +63,7 @@ class Choices(click.ParamType[tuple[str, ...]]):
     default=DURABILITIES,
     help="memory, disk; both if not given.",
 )
+@click.option("--storage", default="", metavar="URL", help=_STORAGE_HELP)
 @click.option("--json", "as_json", is_flag=True, help="Print the results for programs.")
 @click.pass_context
 def bench(
@@ -67,6 +71,7 @@ def bench(
     seconds: float,
     workload: tuple[str, ...],
     durability: tuple[str, ...],
+    storage: str,
     as_json: bool,
 ) -> None:
     """Measure messages, conversations, memory and starts through a whole node.
@@ -81,7 +86,7 @@ def bench(
     from caxton_server.bench import plans
 
     if ctx.invoked_subcommand is None:
-        chosen = plans.choose(workload, durability, seconds=seconds)
+        chosen = plans.choose(workload, durability, seconds=seconds, storage=storage)
         ctx.exit(_measure(chosen, as_json=as_json))
 
 
@@ -144,6 +149,51 @@ def agents(
                 chosen.append(Population("python", str(built), "component", python))
         plans = [Plan("agents", "memory", population=each) for each in chosen]
         ctx.exit(_measure(plans, as_json=as_json))
+
+
+@bench.command()
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=1, max=100_000),
+    default=1_000.0,
+    show_default=True,
+    help="Requests a second, due at fixed times.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0.1, max=600),
+    default=10.0,
+    show_default=True,
+    help="How long to measure.",
+)
+@click.option(
+    "--durability",
+    type=Choices(DURABILITIES),
+    default=("disk",),
+    help="memory, disk; disk if not given.",
+)
+@click.option("--storage", default="", metavar="URL", help=_STORAGE_HELP)
+@click.option("--json", "as_json", is_flag=True, help="Print the results for programs.")
+@click.pass_context
+def posts(
+    ctx: click.Context,
+    rate: float,
+    seconds: float,
+    durability: tuple[str, ...],
+    storage: str,
+    as_json: bool,
+) -> None:
+    """Measure how long clients wait for the acknowledgement of POST /messages at a rate.
+
+    \b
+    Examples:
+      caxton bench posts
+      caxton bench posts --rate 2000 --storage postgresql://localhost/bench
+    """
+    from caxton_server.bench.plans import Plan
+
+    plans = [Plan("posts", each, seconds, rate=rate, storage=storage) for each in durability]
+    ctx.exit(_measure(plans, as_json=as_json))
 
 
 def _python_agent(folder: Path) -> Path | None:

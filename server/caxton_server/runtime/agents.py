@@ -1,4 +1,4 @@
-"""The node's agents: their lifecycle, their instances, and what happens when one dies.
+"""The node's agents: their lifecycle and their instances; what happens when one dies is in `supervision.py`.
 
 Rules:
 - Every change of state goes through the table in `caxton_core.agents` and is journalled here, in `move`.
@@ -28,8 +28,7 @@ from caxton_core.events import (
 )  # fmt: skip
 from caxton_core.events import AgentRemoved as AgentRemovedEvent
 from caxton_core.ids import AgentId, ModuleDigest
-from caxton_core.ports import FATAL_REASONS, Fault, Guest, Row, Sandbox
-from caxton_core.restarts import GiveUp, supervise
+from caxton_core.ports import Fault, Guest, Row, Sandbox
 from returns.result import Failure, Result, Success
 
 from caxton_server.runtime.cells import Cell
@@ -37,6 +36,7 @@ from caxton_server.runtime.limits import reach_by_fault
 from caxton_server.runtime.records import AgentRemoved, AgentSaved, Routed, VersionSaved
 from caxton_server.runtime.scheduler import DROPPED
 from caxton_server.runtime.steps import Step
+from caxton_server.runtime.supervision import Supervisor
 
 if TYPE_CHECKING:
     from caxton_core.resources import Manifest
@@ -52,7 +52,7 @@ _EMPTYING = (AgentState.FAILED, AgentState.STOPPED)
 
 
 class Agents:
-    """Creates, starts, stops and supervises agents."""
+    """Creates, starts and stops agents."""
 
     def __init__(
         self,
@@ -72,7 +72,8 @@ class Agents:
             sandboxes,
         )
         self.reserved: set[str] = set()
-        scheduler.on_ended = self.ended
+        self.supervisor = Supervisor(kernel, timers, self)
+        scheduler.on_ended = self.supervisor.ended
         scheduler.on_empty = self.settle_drain
         conversations.on_quiet = self._quiet
 
@@ -115,7 +116,7 @@ class Agents:
         self.kernel.journal.append(AgentRemoved(self.kernel.now, int(cell.handle)))
         self.performer.directory.registry.forget(cell)
         self.kernel.journal.put_row(Row("agents", str(int(cell.handle)), {}, deleted=True))
-        self._publish(AgentRemovedEvent(cell.address))
+        self.publish(AgentRemovedEvent(cell.address))
 
     # Starting
 
@@ -166,56 +167,18 @@ class Agents:
         self.move(cell, "start")
         self.awaken(cell)
 
-    def revive(self, cell: Cell) -> None:
-        """Start an agent again that counts as running."""
-        if self.kernel.cells.get(int(cell.handle)) is not cell or cell.guest is not None:
-            return
-        if cell.state not in (AgentState.RUNNING, AgentState.DRAINING, AgentState.SUSPENDED):
-            return
-
-        def started(fault: Fault | None) -> None:
-            if fault is None:
-                self.awaken(cell)
-            elif fault is not DROPPED:
-                self._died(cell, fault)
-
-        self.launch(cell, started)
-
     def awaken(self, cell: Cell) -> None:
+        """Hand messages to an instance that has started."""
         cell.started = True
         cell.awake = cell.may_run
         self.scheduler.wake(cell)
         self.settle_drain(cell)
 
-    # Dying
-
-    def ended(self, cell: Cell, fault: Fault | None) -> None:
-        if fault is not None and fault.reason in FATAL_REASONS:
-            self._died(cell, fault)
-
-    def _died(self, cell: Cell, fault: Fault) -> None:
-        """Discard an instance and decide whether another one follows."""
-        self.discard(cell)
-        jitter = int.from_bytes(self.kernel.entropy(2), "big") / 65_535
-        decision = supervise(
-            cell.manifest.restart,
-            history=cell.history,
-            now=self.kernel.clock.monotonic(),
-            jitter=jitter,
-        )
-        if isinstance(decision, GiveUp):
-            self.give_up(cell, fault)
-            return
-        cell.history = decision.history
-        cell.restarts += 1
-        self.kernel.counters.restarts[fault.reason] += 1
-        self._publish(AgentRestarted(cell.address, f"{fault.reason}: {fault.detail}"))
-        self.timers.at(
-            self.kernel.now + round(decision.after * 1000), lambda _now: self.revive(cell)
-        )
+    # Ending
 
     def discard(self, cell: Cell) -> None:
-        """Close an instance, with the call it may be in."""
+        """Close an instance, with the call it may be in, and wait for no other one."""
+        self.supervisor.overtake(cell)
         self.scheduler.drop(cell)
         cell.awake = cell.started = False
         guest, cell.guest = cell.guest, None
@@ -224,10 +187,11 @@ class Agents:
             cell.fuel += guest.fuel_used
             guest.close()
 
-    def give_up(self, cell: Cell, fault: Fault) -> None:
-        """Fail an agent that cannot be started at all."""
+    def give_up(self, cell: Cell, fault: Fault, *, why: str) -> None:
+        """Fail an agent that is not started any more; `why` is a word for events and metrics."""
         self.discard(cell)
-        self.move(cell, "fail", detail=f"{fault.reason}: {fault.detail}")
+        self.kernel.counters.give_ups[why] += 1
+        self.move(cell, "fail", detail=f"{fault.reason}: {fault.detail}", why=why)
 
     # What operators ask for
 
@@ -253,7 +217,7 @@ class Agents:
             case "resume":
                 self.move(cell, "resume")
                 if cell.guest is None:
-                    self.revive(cell)
+                    self.supervisor.go_on(cell)
                 else:
                     cell.awake = cell.may_run and not cell.parked
                     self.scheduler.wake(cell)
@@ -305,14 +269,14 @@ class Agents:
     def _restart(self, cell: Cell, verb: str, done: Callable[[Fault | None], None]) -> None:
         """Replace the instance by a fresh one; the message it was handling is handled again."""
         self.interrupt(cell)
-        cell.history = ()
+        self.supervisor.forgive(cell)
 
         def started(fault: Fault | None) -> None:
             if fault is None:
                 self.move(cell, verb)
                 self.awaken(cell)
             elif fault is not DROPPED:
-                self.give_up(cell, fault)
+                self.give_up(cell, fault, why="operator")
             done(fault)
 
         self.launch(cell, started)
@@ -332,13 +296,13 @@ class Agents:
 
     # State
 
-    def move(self, cell: Cell, event: str, *, detail: str = "") -> None:
+    def move(self, cell: Cell, event: str, *, detail: str = "", why: str = "") -> None:
         """Follow a row of the table and record it."""
         cell.enter(AGENT.fire(cell.state, event).unwrap())
         cell.detail = detail
         cell.revision += 1
         self.save(cell)
-        self._announce(cell, event)
+        self._announce(cell, event, why)
         if cell.state in _EMPTYING:
             reason = (
                 "the agent failed" if cell.state is AgentState.FAILED else "the agent was stopped"
@@ -360,25 +324,26 @@ class Agents:
             )
         )
 
-    def _announce(self, cell: Cell, event: str) -> None:
+    def _announce(self, cell: Cell, event: str, why: str) -> None:
         """Publish what an event of the table means for an agent."""
         match event:
             case "start":
-                self._publish(AgentStarted(cell.address, cell.manifest.version))
+                self.publish(AgentStarted(cell.address, cell.manifest.version))
             case "drain":
-                self._publish(AgentDraining(cell.address))
+                self.publish(AgentDraining(cell.address))
             case "suspend":
-                self._publish(AgentSuspended(cell.address))
+                self.publish(AgentSuspended(cell.address))
             case "resume":
-                self._publish(AgentResumed(cell.address))
+                self.publish(AgentResumed(cell.address))
             case "restart":
-                self._publish(AgentRestarted(cell.address, "operator"))
+                self.publish(AgentRestarted(cell.address, "operator"))
             case "stop":
-                self._publish(AgentStopped(cell.address))
+                self.publish(AgentStopped(cell.address))
             case _:
                 reason, _, detail = cell.detail.partition(": ")
-                self._publish(AgentFailed(cell.address, reason, detail))
+                self.publish(AgentFailed(cell.address, reason, detail, why, cell.restarts))
 
-    def _publish(self, event: Event) -> None:
+    def publish(self, event: Event) -> None:
+        """Count and publish an event in the life of an agent."""
         self.kernel.counters.agent_events[name_of(event).partition(".")[2]] += 1
         self.conversations.publish(event)

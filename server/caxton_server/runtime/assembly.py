@@ -16,17 +16,20 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from caxton_core.directory import PlatformService
 from caxton_core.errors import (
     Problem,
+    StorageError,
     StorageFault,
     UntrustedModule,
 )  # fmt: skip
 from caxton_core.ports import Fault
 from returns.result import Failure, Result, Success
 
+from caxton_server.runtime import watermarks
 from caxton_server.runtime.agents import Agents
 from caxton_server.runtime.ams import Ams
 from caxton_server.runtime.attempts import Attempts
 from caxton_server.runtime.cells import Cell
 from caxton_server.runtime.checkpoints import Checkpoints
+from caxton_server.runtime.client_ids import ClientIds
 from caxton_server.runtime.conversations import Conversations
 from caxton_server.runtime.dead_letters import DeadLetters
 from caxton_server.runtime.deployments import Deployments
@@ -39,9 +42,11 @@ from caxton_server.runtime.initiators import Initiators
 from caxton_server.runtime.journal import Journal
 from caxton_server.runtime.journal_drivers import ThreadDriver
 from caxton_server.runtime.kernel import Kernel
+from caxton_server.runtime.keys import Keys
 from caxton_server.runtime.loop import Loop
 from caxton_server.runtime.messages import Messages
 from caxton_server.runtime.modules import Modules
+from caxton_server.runtime.operators import Operators
 from caxton_server.runtime.records import CODEC
 from caxton_server.runtime.recovery import Recovery
 from caxton_server.runtime.retention import Retention
@@ -50,6 +55,7 @@ from caxton_server.runtime.scheduler import Scheduler
 from caxton_server.runtime.shortcut import Shortcut
 from caxton_server.runtime.signatures import Signatures
 from caxton_server.runtime.timers import Timers
+from caxton_server.runtime.watermarks import Watermark
 
 if TYPE_CHECKING:
     from caxton_core.budgets import Budget
@@ -105,6 +111,7 @@ class Runtime:
         self.sandboxes = sandboxes
         self.running = False
         self._attempts = attempts
+        self._watermark: Watermark | None = None
         self._entropy = entropy
 
     # Life
@@ -134,6 +141,10 @@ class Runtime:
             if isinstance(attempts, Failure):
                 return Failure(attempts.failure())
             self._attempts = attempts.unwrap()
+            watched = watermarks.watch(self.folder.watermark, journal)
+            if isinstance(watched, Failure):
+                return Failure(watched.failure())
+            self._watermark = watched.unwrap()
         if self._attempts is not None:
             interrupted = int.from_bytes(self._attempts.read_after_crash() or b"", "little")
             self.scheduler.mark = _marker(self._attempts.mark)
@@ -143,6 +154,14 @@ class Runtime:
         except StorageFault as fault:
             return Failure(fault.error)
         journal.start()
+        try:
+            await self._resume(journal, recovery, interrupted)
+        except StorageFault as fault:
+            return Failure(fault.error)
+        return Success(None)
+
+    async def _resume(self, journal: Journal, recovery: Recovery, interrupted: int) -> None:
+        """Go on where the journal ends; raises `StorageFault` when that can't be stored."""
         to_start = recovery.finish(
             sandbox_of=lambda saved: self.modules_.sandbox_of(saved.manifest.profile) or "",
             interrupted=interrupted,
@@ -157,7 +176,6 @@ class Runtime:
         self.loop.start()
         self.retention.start()
         self.running = True
-        return Success(None)
 
     def _assemble(self, journal: Journal, trust: Trust) -> None:
         """Put the parts of the runtime together."""
@@ -206,9 +224,12 @@ class Runtime:
         signatures = Signatures(kernel, trust, lambda event: self.conversations_.publish(event))
         self.modules_ = Modules(kernel, self.storage, self.sandboxes, profiles, signatures)
         strategies = {strategy.name: strategy for strategy in self.registry.strategies()}
+        self.operators = Operators(kernel, self.agents_, self.modules_)
         self.deployments_ = Deployments(kernel, self.agents_, self.modules_, strategies)
         self.histories = Histories(kernel)
-        self.messages_ = Messages(kernel, self.router, self.performer, self.histories)
+        ids = ClientIds(kernel)
+        self.keys = Keys(ids)
+        self.messages_ = Messages(kernel, self.router, self.performer, self.histories, ids)
         self.initiators = Initiators(kernel, self.conversations_, timers, self.messages_)
         self.dead_letters_ = DeadLetters(
             kernel, self.router, self.conversations_, self.performer, self.messages_
@@ -220,7 +241,7 @@ class Runtime:
         self.checkpoints = Checkpoints(
             kernel, self.conversations_, self.directory_, every=int(storage.checkpoint)
         )
-        self.retention = Retention(kernel, self.conversations_, storage.retention)
+        self.retention = Retention(kernel, self.conversations_, self.event_log, storage.retention)
         self.loop = Loop(
             kernel, self.scheduler, timers,
             clear_mark=self._clear_mark, chores=self.checkpoints.work,
@@ -235,9 +256,9 @@ class Runtime:
         if isinstance(loaded, Failure):
             error = loaded.failure()
             reason = "untrusted-module" if isinstance(error, UntrustedModule) else "invalid-module"
-            self.agents_.give_up(cell, Fault(reason, str(error)))
+            self.agents_.give_up(cell, Fault(reason, str(error)), why=reason)
             return
-        self.agents_.revive(cell)
+        self.agents_.supervisor.go_on(cell)
 
     def _go_on(self, _committed: int) -> None:
         """Have a checkpoint that waited for commits go on, though nobody else may want the thread."""
@@ -248,17 +269,23 @@ class Runtime:
         if self._attempts is not None:
             self._attempts.clear()
 
-    async def stop(self) -> None:
-        """End running steps or drop them, commit, and close; mailboxes stay in the journal."""
+    async def stop(self) -> Result[None, StorageError]:
+        """End running steps or drop them, commit, and close; mailboxes stay in the journal.
+
+        Fails when what was done last can't be stored; nobody has been told that it was.
+        """
         self.running = False
         await self.retention.stop()
         await self.loop.stop(STOP_SECONDS)
         for cell in self.kernel.cells.values():
             if cell.guest is not None:
                 cell.guest.close()
-        await self.kernel.journal.close()
+        closed = await self.kernel.journal.close()
         if self._attempts is not None:
             self._attempts.close()
+        if self._watermark is not None:
+            self._watermark.close()
+        return closed
 
 
 def _marker(mark: Callable[[bytes], None]) -> Callable[[int], None]:

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, final
 from caxton_core.agents import TAKES_ANSWERS, TAKES_OPENERS, AgentState
 from caxton_core.ids import AgentId, ModuleDigest
 from caxton_core.resources import may_send
+from caxton_core.restarts import History
 
 from caxton_server.runtime.logs import LogBuffer
 from caxton_server.runtime.mailboxes import Delivery, Mailbox
-from caxton_server.runtime.records import AgentSaved, TimerSet
+from caxton_server.runtime.records import AgentSaved, Restarted, TimerSet
 
 if TYPE_CHECKING:
     from caxton_core.conversations import Conversation
     from caxton_core.messages import FipaMessage
     from caxton_core.ports import Fault, Guest
-    from caxton_core.restarts import History
 
     from caxton_server.runtime.limits import Reached
     from caxton_server.runtime.steps import Step
@@ -29,16 +29,17 @@ class Cell:
 
     `awake`: it may be handed a message now. `queued`: it is in the ready queue, in its turn, or parked.
     `parked`: its guest is in the middle of a call. `answer`: what a call that is no delivery returned; `stopping`: who
-    waits for its last call. `alarms`: the node's tickets for its `timers`.
+    waits for its last call. `alarms`: the node's tickets for its `timers`. `restart_due`: when the instance it waits for is
+    due (epoch ms), 0 when it waits for none; `comeback`: the ticket for that; `restart_reason`: what the one before died of.
     """
 
     __slots__ = (
-        "_allowed", "address", "alarms", "answer", "awake", "calling", "codec", "conversation_limit", "created", "data", "data_size",
+        "_allowed", "address", "alarms", "answer", "awake", "calling", "codec", "comeback", "conversation_limit", "created", "data", "data_size",
         "deliveries", "deployment", "detail", "fan_out", "faults", "fuel", "guest", "handle", "held", "history",
         "log_bytes_dropped", "log_rate", "log_until", "log_used", "logs", "mailbox", "manifest", "message_size", "messages_in", "messages_out", "module",
         "name",
         "next_timer",
-        "open", "parked", "queued", "rate", "rate_until", "rate_used", "reached", "restarts", "revision", "sandbox", "send_all", "started", "state",
+        "open", "parked", "queued", "rate", "rate_until", "rate_used", "reached", "restart_due", "restart_reason", "restarts", "revision", "sandbox", "send_all", "started", "state",
         "state_quota", "step", "stopping", "timers", "traps", "versions",
     )  # fmt: skip
 
@@ -58,7 +59,10 @@ class Cell:
         self.answer: bytes | None = None
         self.stopping: list[Callable[[Fault | None], None]] | None = None
         self.held: dict[tuple[str, str], list[Delivery]] = {}
-        self.history: History = ()
+        self.history = History()
+        self.restart_due = 0
+        self.restart_reason = ""
+        self.comeback: int | None = None
         self.logs = LogBuffer()
         self.data: dict[bytes, bytes] = {}
         self.timers: dict[int, TimerSet] = {}
@@ -97,6 +101,12 @@ class Cell:
         return AgentSaved(
             now, int(self.handle), self.name, str(self.state), self.manifest, self.module, self.deployment,
             self.created, self.detail, self.versions, self.next_timer,
+        )  # fmt: skip
+
+    def restarted(self, now: int) -> Restarted:
+        """Return the record of what counts against this agent."""
+        return Restarted(
+            now, int(self.handle), self.restarts, self.history, self.restart_due, self.restart_reason
         )  # fmt: skip
 
     @property

@@ -45,8 +45,6 @@ class Checkpoints:
         self.kernel, self.conversations, self.directory = kernel, conversations, directory
         self.journal = kernel.journal
         self.every = every
-        self.taken = 0
-        """How many were completed since the node started."""
         self.waits = False
         """Whether a checkpoint is under way that goes on when more is committed."""
         self._writing: Iterator[None] | None = None
@@ -69,7 +67,7 @@ class Checkpoints:
             if count % LOOK_EVERY == 0 and monotonic() >= until:
                 return True
         self._writing = None
-        self.taken += 1
+        self.kernel.counters.checkpoints += 1
         return False
 
     def images(self) -> Iterator[None]:
@@ -98,7 +96,7 @@ class Checkpoints:
         journal.append(
             AgentImage(
                 kernel.now, cell.saved(kernel.now), dict(cell.data), tuple(cell.timers.values()),
-                self.directory.entries.registered(cell.address),
+                self.directory.entries.registered(cell.address), cell.restarted(kernel.now),
             )
         )  # fmt: skip
         waiting = [*cell.mailbox.queue]
@@ -113,7 +111,8 @@ class Checkpoints:
             message = each.message
             some.append(
                 Queued(
-                    each.serial, message.conversation_id, message.id, each.wire, each.time, each.attempt
+                    each.serial, message.conversation_id, message.id, each.wire, each.time,
+                    each.attempt, each.due,
                 )
             )  # fmt: skip
             size += len(each.wire)

@@ -284,14 +284,17 @@ class Performer:
         if delivery is None:
             return
         sent: tuple[Sent, ...] = ()
-        retry = 0
+        retry = due = 0
         if delivery.attempt < cell.deliveries:
             retry = delivery.attempt + 1
-            self.hold(cell, msgspec.structs.replace(delivery, attempt=retry))
+            due = kernel.now + min(RETRY_FIRST_MS << (retry - 2), RETRY_LONGEST_MS)
+            self.hold(cell, msgspec.structs.replace(delivery, attempt=retry, due=due))
         else:
             sent = self.ams.bounce(cell, delivery, fault.reason, fault.detail)
         kernel.counters.failed[delivery.message.performative] += 1
-        effects = records.Effects(fault=fault.reason, detail=fault.detail, retry=retry)
+        effects = records.Effects(
+            fault=fault.reason, detail=fault.detail, retry=retry, retry_due=due
+        )
         message = delivery.message
         kernel.journal.append(
             records.Step(
@@ -306,12 +309,11 @@ class Performer:
         )
 
     def hold(self, cell: Cell, delivery: Delivery) -> None:
-        """Try a delivery again after a while; later ones of its sender and conversation wait behind it."""
+        """Try a delivery again when it is due; later ones of its sender and conversation wait behind it."""
         key = (delivery.message.sender, delivery.message.conversation_id)
         held = cell.held[key] = [delivery]
         cell.mailbox.keep(delivery)
-        wait = min(RETRY_FIRST_MS << (delivery.attempt - 2), RETRY_LONGEST_MS)
-        self.timers.at(self.kernel.now + wait, lambda _now: self.release(cell, key, held))
+        self.timers.at(delivery.due, lambda _now: self.release(cell, key, held))
 
     def release(self, cell: Cell, key: tuple[str, str], held: list[Delivery]) -> None:
         """Put held deliveries back at the head of the mailbox, unless they have been given up and others are held."""
@@ -326,6 +328,11 @@ class Performer:
         for held in cell.held.values():
             deliveries += held
         cell.held.clear()
+        # The attempt that comes next is not made.
+        deliveries = [
+            msgspec.structs.replace(each, attempt=each.attempt - 1) if each.attempt > 1 else each
+            for each in deliveries
+        ]
         sent: list[Sent] = []
         bounced: list[records.Bounced] = []
         for delivery in sorted(deliveries, key=lambda each: each.serial):

@@ -43,6 +43,11 @@ class EventLog:
         self.readers: list[Reader] = []
         self._waiting: deque[tuple[int, EventView]] = deque()
 
+    @property
+    def latest_key(self) -> str:
+        """Return the key of the latest event's row."""
+        return f"{self.seq:016d}"
+
     def publish(self, event: Event) -> None:
         """Record an event."""
         self.seq += 1
@@ -53,9 +58,7 @@ class EventLog:
         columns: dict[str, str | int | None] = {
             "type": view.type, "agent": agent, "conversation": conversation, "created": kernel.now,
         }  # fmt: skip
-        kernel.journal.put_row(
-            Row("events", f"{self.seq:016d}", columns, msgspec.json.encode(view))
-        )
+        kernel.journal.put_row(Row("events", self.latest_key, columns, msgspec.json.encode(view)))
         if self.readers:
             self._waiting.append((kernel.journal.position, view))
 

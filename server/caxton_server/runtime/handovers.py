@@ -72,7 +72,7 @@ def hand_over(
     def exported(fault: Fault | None) -> None:
         data, cell.answer = cell.answer, None
         if fault is not None and fault is not DROPPED:
-            agents.ended(cell, fault)
+            agents.supervisor.ended(cell, fault)
         if fault is not None or data is None or candidate.guest is None:
             ended(fault)
             return
@@ -96,6 +96,7 @@ def hand_over(
 def _replace(agents: Agents, cell: Cell, candidate: Cell) -> None:
     """Put the next version in the place of an agent's instance."""
     agents.interrupt(cell)
+    agents.supervisor.forgive(cell)
     now = agents.kernel.now
     step, guest, codec = candidate.step, candidate.guest, cell.codec
     cell.adopt(

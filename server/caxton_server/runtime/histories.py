@@ -141,7 +141,8 @@ class Histories:
         elif handle:
             groups = self.journal.find(handle)
         else:
-            groups = range(1, self.journal.last_group() + 1)
+            last = self.journal.last_group()
+            groups = range(max(self.journal.storage.first_group(), 1), last + 1)
         known: dict[str, tuple[Sent, list[HistoryEntry]]] = {}
         holding = (conversation_id or "").encode() if (conversation_id or "").isascii() else b""
         for batch in self.journal.batches(list(groups), holding=holding):

@@ -6,6 +6,7 @@ Rules:
 - Records are encoded by `flush`, so that their size is known at once; after-images by the writer, once for each group.
 - A storage that does not block keeps things in memory only: there is no writer, a turn is committed when `flush`
   returns, its records are packed when somebody reads, and only the latest 100,000 unread ones are kept.
+- Who waits for a commit, or to read, does not wait for ever for a storage that fails (`journal_patience`).
 - With durability `memory` nothing waits for the storage but who reads it; it is only kept from falling behind.
 """
 
@@ -13,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -22,8 +22,10 @@ from caxton_core.errors import Corrupt, StorageError, StorageFault, StorageUnava
 from returns.result import Failure, Result, Success
 
 from caxton_server.runtime.journal_drivers import ThreadDriver
-from caxton_server.runtime.journal_groups import Batch, Codec, Mark, Turn, pack, unpack
+from caxton_server.runtime.journal_groups import Batch, Codec, Mark, Turn, unpack
 from caxton_server.runtime.journal_index import Index, Key
+from caxton_server.runtime.journal_kept import Kept
+from caxton_server.runtime.journal_patience import Patience
 from caxton_server.runtime.journal_waits import Waits
 from caxton_server.runtime.journal_writer import CHECKPOINT, Writer
 
@@ -34,9 +36,6 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 64 * 1024 * 1024
 MOST_SECONDS = 2.0
-_PACK = 256
-_KEPT = 100_000
-"""Records kept for a storage that does not block; what is older and was never read is forgotten."""
 _STOP_SECONDS = 5.0
 _IMAGE_BYTES = 512
 _COMMIT_TIMES = 10_000
@@ -69,11 +68,8 @@ class Journal:
         self._records: list[Any] = []
         self._images: dict[str, Any] = {}
         self._rows: dict[tuple[str, str], Row] = {}
-        self._kept: deque[tuple[list[Any], int]] = deque()
-        self._kept_count = 0
-        self._packing = threading.Lock()
+        self._kept = Kept(storage, self.codec, clock, self._take)
         self._flushed = 0
-        self._written = 0
         self._pending: deque[tuple[int, int, float]] = deque()
         self.pending_bytes = 0
         """How much was given and is not committed, about."""
@@ -82,6 +78,12 @@ class Journal:
         self._mark = Mark.NONE
         self._index: Index | None = None
         self._writer: Writer | None = None
+        self._patience = Patience(
+            clock,
+            (self._may_leave, self._stored),
+            oldest=self._oldest,
+            failing=lambda: self.failing,
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
 
     # Life
@@ -166,7 +168,8 @@ class Journal:
             return
         self._flushed = self.position
         if writer is None:
-            self._keep()
+            self._kept.keep(self._records, self._images, self._rows.values())
+            self._records, self._images, self._rows = [], {}, {}
             self._stored.reach(self.position)
             self._reach(self.position)
             return
@@ -180,23 +183,10 @@ class Journal:
         self.pending_bytes += size
         self._given += size
         writer.put(turn)
+        if not self._patience.watching:
+            self._patience.watch()
         if self.storage.durability == "memory":
             self._reach(self.position)
-
-    def _keep(self) -> None:
-        """Keep a turn for a storage that does not block: its rows at once, its records unpacked until somebody reads."""
-        if self._rows:
-            self._take(self.storage.append((), list(self._rows.values())))
-            self._rows = {}
-        with self._packing:
-            if self._records:
-                self._kept.append((self._records, self._clock.time_ms()))
-                self._kept_count += len(self._records)
-                self._records = []
-                while self._kept_count > _KEPT and len(self._kept) > 1:
-                    self._kept_count -= len(self._kept.popleft()[0])
-            if len(self._images) >= _PACK:
-                self._pack([], self._clock.time_ms())
 
     def _turn(self) -> Turn:
         records, images, rows = self._records, self._images, self._rows
@@ -289,10 +279,13 @@ class Journal:
             callback(position)
 
     async def wait(self, position: int) -> None:
-        """Return when everything up to `position` is committed; cancelled when the journal is closed before."""
+        """Return when everything up to `position` is committed; cancelled when the journal is closed before.
+
+        Raises `StorageFault` when the storage has failed for long; what was given may still be committed.
+        """
         if position > self._flushed:
             self.flush()
-        await self._may_leave.until(position)
+        await self._may_leave.until(position, patient=False)
 
     @property
     def congested(self) -> bool:
@@ -302,6 +295,10 @@ class Journal:
             self.pending_bytes > MOST_BYTES
             or self._clock.monotonic() - pending[0][2] > MOST_SECONDS
         )
+
+    def _oldest(self) -> float | None:
+        """Return since when the oldest turn waits for its commit."""
+        return self._pending[0][2] if self._pending else None
 
     def take_commit_times(self) -> list[float]:
         """Return the seconds that commits took since the last call, from the hand-over of their oldest turn."""
@@ -313,9 +310,7 @@ class Journal:
     def settle(self) -> None:
         """Make what is committed readable; called on the loop's thread before a read."""
         self.flush()
-        if self._writer is None and self._images:
-            with self._packing:
-                self._pack([], self._clock.time_ms())
+        self._kept.pack_images()
 
     async def stored(self, position: int) -> None:
         """Return when everything up to `position` is in the storage, whatever the durability."""
@@ -323,37 +318,20 @@ class Journal:
             self.flush()
         await self._stored.until(position)
 
-    async def readable(self) -> None:
-        """Return when a read of the storage finds everything given so far."""
-        self.settle()
-        await self._stored.until(self.position)
+    @property
+    def readable_upto(self) -> int:
+        """Return the position up to which a read of the storage finds what was given."""
+        return self._stored.reached
 
-    def _pack_kept(self) -> None:
-        """Pack what was kept unpacked; on the reader's thread, a turn at a time, so that the loop need not wait."""
-        while self._kept:
-            with self._packing:
-                if self._kept:
-                    records, committed = self._kept.popleft()
-                    self._kept_count -= len(records)
-                    self._pack(records, committed)
+    async def readable(self) -> None:
+        """Return when a read of the storage finds everything given so far; raises `StorageFault` as `wait` does."""
+        self.settle()
+        await self._stored.until(self.position, patient=False)
 
     def last_group(self) -> int:
         """Return the number of the newest group; any thread, after `settle`."""
-        self._pack_kept()
+        self._kept.pack()
         return self.storage.last_group()
-
-    def _pack(self, records: list[Any], committed: int) -> None:
-        """Make a group of some records, or of the after-images when there are none."""
-        images: dict[str, Any] = {}
-        if not records:
-            images, self._images = self._images, {}
-        self._latest = max(self._latest, committed)
-        earliest, latest = self.codec.span(records) if records else (committed, committed)
-        frame = self.codec.encode(records) if records else b""
-        first, last = min(earliest, self._latest), max(latest, self._latest)
-        turn = Turn(self.position, frame, records, images, {}, first, last)
-        seq = self.storage.last_group() + 1
-        self._take(self.storage.append((pack(seq, (turn,), self.codec),), ()))
 
     def _keys(self, seq: int) -> set[Key]:
         group = self.storage.group(seq)
@@ -368,7 +346,7 @@ class Journal:
 
         Without a group they are those from the latest checkpoint on.
         """
-        self._pack_kept()
+        self._kept.pack()
         if after is None:
             after = max(self.checkpoint() - 1, 0)
         for group in self.storage.groups(after):
@@ -400,6 +378,6 @@ class Journal:
 
     def around(self, first_time: int, last_time: int, *, holding: bytes = b"") -> Iterator[Batch]:
         """Yield the records of the groups that touch a span of time; any thread, after `settle`."""
-        self._pack_kept()
+        self._kept.pack()
         for group in self.storage.groups_between(first_time, last_time):
             yield unpack(group, self.codec, images=False, holding=holding)

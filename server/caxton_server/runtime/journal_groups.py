@@ -109,11 +109,18 @@ def pack(seq: int, turns: Sequence[Turn], codec: Codec) -> Group:
 
 
 def rows(turns: Sequence[Turn]) -> list[Row]:
-    """Collect the rows of some turns, the last one for each key."""
+    """Collect the rows of some turns, the last one for each key, as they are read back: without columns that are None."""
     latest: dict[tuple[str, str], Row] = {}
     for turn in turns:
         latest.update(turn.rows)
-    return list(latest.values())
+    return [_plain(row) if None in row.columns.values() else row for row in latest.values()]
+
+
+def _plain(row: Row) -> Row:
+    columns: dict[str, str | int | None] = {
+        name: value for name, value in row.columns.items() if value is not None
+    }
+    return Row(row.table, row.key, columns, row.body, row.deleted)
 
 
 def _frames(group: Group) -> Iterator[tuple[int, int]]:

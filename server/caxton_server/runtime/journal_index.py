@@ -41,7 +41,7 @@ class Index:
         self._catching_up = threading.Lock()
         self._tail: dict[Key, array[int]] = {}
         self._building: dict[Key, array[int]] = {}
-        self._stored = self._added = storage.indexed_upto()
+        self._stored = self._added = max(storage.indexed_upto(), storage.first_group() - 1)
 
     @property
     def pending(self) -> int:

@@ -76,6 +76,7 @@ class Counters:
         self.traps: Counter[str] = Counter()
         self.limits: Counter[str] = Counter()
         self.restarts: Counter[str] = Counter()
+        self.give_ups: Counter[str] = Counter()
         self.agent_events: Counter[str] = Counter()
         self.conversations_closed: Counter[tuple[str, str]] = Counter()
         self.deployments: Counter[tuple[str, str]] = Counter()
@@ -83,6 +84,7 @@ class Counters:
         self.fuel = 0
         self.memory_refusals = 0
         self.messages = 0
+        self.checkpoints = self.pruned_groups = 0
         self.rejections: Counter[str] = Counter()
         self.durations: dict[str, list[float]] = {}
         self.delivery_times: list[float] = []

@@ -28,6 +28,7 @@ def agent_view(cell: Cell) -> AgentView:
         version=cell.manifest.version, module=cell.module, sandbox=cell.sandbox, profile=cell.manifest.profile,
         codec=cell.codec, services=services(cell), queue=len(cell.mailbox), restarts=cell.restarts,
         created_at=format_time(cell.created), detail=cell.detail, etag=f"{cell.deployment[-12:]}-{cell.revision}",
+        restarting_at=_restarting_at(cell),
     )  # fmt: skip
 
 
@@ -54,8 +55,15 @@ def agents(
     return Page(items, chosen[limit - 1] if len(chosen) > limit else None)
 
 
-def stats_view(cell: Cell, fuel_per_ms: int) -> StatsView:
+def _restarting_at(cell: Cell) -> str | None:
+    """Return when the instance an agent waits for is due."""
+    return format_time(cell.restart_due) if cell.restart_due else None
+
+
+def stats_view(cell: Cell, fuel_per_ms: int, *, now: int) -> StatsView:
     """Show what an agent has used."""
+    since = now - 1000 * cell.manifest.restart.within_s
+    recent = sum([time > since for time in cell.history.times])
     guest = cell.guest
     fuel = cell.fuel + (guest.fuel_used if guest is not None else 0)
     return StatsView(
@@ -66,6 +74,8 @@ def stats_view(cell: Cell, fuel_per_ms: int) -> StatsView:
         queue=len(cell.mailbox), queue_bytes=cell.mailbox.bytes + cell.mailbox.platform_bytes,
         state_bytes=cell.data_size, timers=len(cell.timers), log_bytes_dropped=cell.log_bytes_dropped,
         limits_reached={limit: reached.times for limit, reached in sorted(cell.reached.items())},
+        held=sum([len(held) for held in cell.held.values()]), recent_restarts=recent,
+        restart_reason=cell.restart_reason, restarting_at=_restarting_at(cell),
     )  # fmt: skip
 
 

@@ -20,7 +20,10 @@ BYTES_PER_MESSAGE = 4096
 
 
 class Delivery(msgspec.Struct, frozen=True, gc=False):
-    """One message on its way to one agent; `serial` is unique in the node and grows with each delivery."""
+    """One message on its way to one agent; `serial` is unique in the node and grows with each delivery.
+
+    `due` is when it may be tried again (epoch ms), 0 when it may be at once.
+    """
 
     serial: int
     message: FipaMessage
@@ -28,6 +31,7 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     platform: bool
     time: int
     attempt: int = 1
+    due: int = 0
 
 
 class Mailbox:

@@ -17,6 +17,7 @@ from caxton_core.conversations import Conversation
 from caxton_core.directory import Deregistered, Owned, Registered
 from caxton_core.directory_descriptions import DfAgent
 from caxton_core.resources import Manifest
+from caxton_core.restarts import History
 
 from caxton_server.runtime.journal_groups import Codec
 
@@ -42,7 +43,7 @@ class TimerSet(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Effects(msgspec.Struct, frozen=True, array_like=True):
     """What a step did besides sending: durable state, timers, and how it ended when it failed.
 
-    `retry` is the attempt the consumed delivery waits for, 0 when it is over.
+    `retry` is the attempt the consumed delivery waits for, at `retry_due` (epoch ms); 0 when it is over.
     """
 
     state: dict[bytes, bytes | None] = {}
@@ -52,6 +53,7 @@ class Effects(msgspec.Struct, frozen=True, array_like=True):
     fault: str | None = None
     detail: str = ""
     retry: int = 0
+    retry_due: int = 0
 
 
 class Step(msgspec.Struct, frozen=True, array_like=True, tag="step", gc=False):
@@ -142,6 +144,17 @@ class Charged(msgspec.Struct, frozen=True, array_like=True, tag="charged"):
     attempt: int
 
 
+class Restarted(msgspec.Struct, frozen=True, array_like=True, tag="restarted"):
+    """What counts against an agent whose instances die; its next one is `due` then (epoch ms), 0 when it waits for none."""
+
+    time: int
+    agent: int
+    restarts: int
+    history: History
+    due: int
+    reason: str
+
+
 class Asked(msgspec.Struct, frozen=True, array_like=True, tag="asked", gc=False):
     """A message for the AMS or the DF (`service`) waits for its turn; `serial` is that of its delivery."""
 
@@ -217,17 +230,19 @@ class AgentImage(msgspec.Struct, frozen=True, array_like=True, tag="agent-image"
     state: dict[bytes, bytes]
     timers: tuple[TimerSet, ...] = ()
     registered: DfAgent | None = None
+    restarted: Restarted | None = None
 
 
 class Queued(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A delivery that an agent has not handled yet; `time` is when it was sent."""
+    """A delivery that an agent has not handled yet; `time` is when it was sent, `due` when the attempt is, if it has to wait."""
 
     serial: int
     conversation: str
     message: str
     wire: bytes
     time: int
-    attempt: int
+    attempt: int = 1
+    due: int = 0
 
 
 class MailImage(msgspec.Struct, frozen=True, array_like=True, tag="mail-image"):
@@ -265,7 +280,7 @@ class CheckpointEnded(msgspec.Struct, frozen=True, array_like=True, tag="checkpo
 
 
 Record: TypeAlias = (
-    Step | Routed | AgentSaved | AgentRemoved | Cleared | Charged | Missed | Asked | Served
+    Step | Routed | AgentSaved | AgentRemoved | Cleared | Charged | Missed | Restarted | Asked | Served
     | CheckpointBegun | AgentImage | MailImage | DirectoryImage | CheckpointEnded
 )  # fmt: skip
 

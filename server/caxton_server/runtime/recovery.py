@@ -19,6 +19,7 @@ from caxton_core.ports import Row
 
 from caxton_server.runtime import directory_recovery
 from caxton_server.runtime.cells import Cell
+from caxton_server.runtime.effects import RETRY_LONGEST_MS
 from caxton_server.runtime.mailboxes import Delivery
 from caxton_server.runtime.records import (
     AgentImage,
@@ -31,7 +32,9 @@ from caxton_server.runtime.records import (
     DirectoryImage,
     Effects,
     MailImage,
+    Queued,
     Record,
+    Restarted,
     Routed,
     Sent,
     Served,
@@ -55,7 +58,8 @@ class Pending:
     """What one agent has before it, while the journal is read."""
 
     def __init__(self) -> None:
-        self.deliveries: dict[int, tuple[Sent, int, int]] = {}
+        self.deliveries: dict[int, Queued] = {}
+        self.restarted: Restarted | None = None
         self.data: dict[bytes, bytes] = {}
         self.timers: dict[int, TimerSet] = {}
         self.next_timer = 1
@@ -95,7 +99,9 @@ class Recovery:
                 if record.consumed:
                     entry = agent.deliveries.pop(record.consumed, None)
                     if effects is not None and effects.retry and entry is not None:
-                        agent.deliveries[record.consumed] = (entry[0], entry[1], effects.retry)
+                        agent.deliveries[record.consumed] = msgspec.structs.replace(
+                            entry, attempt=effects.retry, due=effects.retry_due
+                        )
                 if effects is not None and effects.fault is None:
                     for key, value in effects.state.items():
                         if value is None:
@@ -126,6 +132,8 @@ class Recovery:
                 self._of(record.agent).deliveries.clear()
                 for sent in record.sent:
                     self._queue(sent, record.time)
+            case Restarted():
+                self._of(record.agent).restarted = record
             case Asked():
                 directory_recovery.replay(self.directory, record)
             case Served():
@@ -136,16 +144,17 @@ class Recovery:
                 agent = self._of(record.agent)
                 entry = agent.deliveries.get(record.serial)
                 if entry is not None:
-                    agent.deliveries[record.serial] = (entry[0], entry[1], record.attempt)
+                    agent.deliveries[record.serial] = msgspec.structs.replace(
+                        entry, attempt=record.attempt, due=0
+                    )
             case CheckpointBegun():
                 self.kernel.serial = max(self.kernel.serial, record.serial)
             case AgentImage():
                 self._restore(record)
             case MailImage():
-                agent = self._of(record.agent)
+                waiting = self._of(record.agent).deliveries
                 for each in record.deliveries:
-                    sent = Sent(each.serial, (record.agent,), each.conversation, each.message, each.wire)
-                    agent.deliveries[each.serial] = (sent, each.time, each.attempt)
+                    waiting[each.serial] = each
             case DirectoryImage():
                 directory_recovery.restore(self.directory, record)
 
@@ -158,6 +167,7 @@ class Recovery:
         agent.data = image.state
         agent.timers = {timer.id: timer for timer in image.timers}
         agent.next_timer = saved.next_timer
+        agent.restarted = image.restarted
 
     def _of(self, handle: int) -> Pending:
         return self.pending.setdefault(handle, Pending())
@@ -165,7 +175,9 @@ class Recovery:
     def _queue(self, sent: Sent, time: int) -> None:
         for serial, handle in enumerate(sent.to, sent.serial):
             if handle:
-                self._of(handle).deliveries[serial] = (sent, time, 1)
+                self._of(handle).deliveries[serial] = Queued(
+                    serial, sent.conversation, sent.message, sent.wire, time
+                )
         self.kernel.serial = max(self.kernel.serial, sent.serial + len(sent.to) - 1)
 
     def finish(self, *, sandbox_of: Callable[[AgentSaved], str], interrupted: int) -> list[Cell]:
@@ -187,6 +199,10 @@ class Recovery:
             cell.data = pending.data
             cell.data_size = sum(len(key) + len(value) for key, value in pending.data.items())
             cell.next_timer = max(cell.next_timer, pending.next_timer)
+            restarted = pending.restarted
+            if restarted is not None:
+                cell.restarts, cell.history = restarted.restarts, restarted.history
+                cell.restart_due, cell.restart_reason = restarted.due, restarted.reason
             poisoned += self._fill(cell, pending, interrupted)
             for timer in pending.timers.values():
                 self.performer.alarms.arm(cell, timer)
@@ -203,22 +219,31 @@ class Recovery:
         """Queue what an agent has not handled, but for a message that has killed the node too often."""
         poisoned: list[tuple[Cell, Delivery]] = []
         decoded: dict[str, Delivery] = {}
-        for serial, (sent, time, attempt) in sorted(pending.deliveries.items()):
-            known = decoded.get(sent.message)
-            message = decode(sent.wire) if known is None else known.message
+        for serial, queued in sorted(pending.deliveries.items()):
+            attempt, due = queued.attempt, queued.due
+            known = decoded.get(queued.message)
+            message = decode(queued.wire) if known is None else known.message
             wire = encode(message, cell.codec)
             platform = message.sender in (self.kernel.ams.address, self.kernel.df.address)
-            delivery = Delivery(serial, message, wire, platform, time, attempt)
-            decoded[sent.message] = delivery
-            if serial == interrupted:
+            delivery = Delivery(serial, message, wire, platform, queued.time, attempt, due)
+            decoded[queued.message] = delivery
+            # What waits for its next attempt was not in the middle of one: the mark is that of the attempt before.
+            if serial == interrupted and due <= self.kernel.now:
                 if attempt >= max(ATTEMPTS, cell.deliveries):
                     poisoned.append((cell, delivery))
                     continue
-                delivery = msgspec.structs.replace(delivery, attempt=attempt + 1)
+                delivery = msgspec.structs.replace(delivery, attempt=attempt + 1, due=0)
                 self.kernel.journal.append(
                     Charged(self.kernel.now, int(cell.handle), serial, attempt + 1)
                 )
-            cell.mailbox.push(delivery)
+            if delivery.due > self.kernel.now:
+                # A clock that was set back makes nothing wait longer than anything ever does.
+                latest = self.kernel.now + RETRY_LONGEST_MS
+                self.performer.hold(
+                    cell, msgspec.structs.replace(delivery, due=min(delivery.due, latest))
+                )
+            else:
+                cell.mailbox.push(delivery)
         return poisoned
 
     def _poisoned(self, cell: Cell, delivery: Delivery) -> None:

@@ -19,18 +19,18 @@ from caxton_core.errors import StorageFault
 from caxton_core.ports import Row
 from returns.result import Failure
 
+from caxton_server.runtime.client_ids import WINDOW_MS
 from caxton_server.runtime.journal_groups import unpack
 
 if TYPE_CHECKING:
     from caxton_server.config import RetentionConfig
     from caxton_server.runtime.conversations import Conversations
+    from caxton_server.runtime.events import EventLog
     from caxton_server.runtime.kernel import Kernel
 
 _log = logging.getLogger(__name__)
 
 EVERY_SECONDS: Final = 10.0
-CLIENT_IDS_MS: Final = 24 * 3_600_000
-"""How long a client may send a message or a request again under its id or key (docs/messages.md)."""
 ROWS, ROUNDS = 500, 20
 """Rows deleted in one step, and steps in one round."""
 GROUPS, BYTES = 64, 16 * 1024 * 1024
@@ -42,13 +42,12 @@ class Retention:
     """Forgets what is over, in the background."""
 
     def __init__(
-        self, kernel: Kernel, conversations: Conversations, config: RetentionConfig
-    ) -> None:
+        self, kernel: Kernel, conversations: Conversations, events: EventLog, config: RetentionConfig
+    ) -> None:  # fmt: skip
         self.kernel, self.conversations, self.config = kernel, conversations, config
+        self.events = events
         self.journal = kernel.journal
         self.storage = kernel.journal.storage
-        self.pruned = 0
-        """How many groups went since the node started."""
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -79,7 +78,7 @@ class Retention:
         """Forget what is over now."""
         now, spans = self.kernel.clock.time_ms(), self.config
         for table, span in (
-            ("events", spans.events), ("conversations", spans.conversations), ("client_ids", CLIENT_IDS_MS),
+            ("events", spans.events), ("conversations", spans.conversations), ("client_ids", WINDOW_MS),
         ):  # fmt: skip
             await self._expire(table, now - int(span))
         if self.storage.blocks:
@@ -92,8 +91,11 @@ class Retention:
             if self._stop.is_set() or self.journal.failing is not None:
                 return
             keys = await asyncio.to_thread(self.storage.older, table, before, limit=ROWS)
+            # The latest event stays: the next one counts on from it.
+            latest = self.events.latest_key if table == "events" else None
             for key in keys:
-                self.journal.put_row(_gone(Row(table, key, {})))
+                if key != latest:
+                    self.journal.put_row(_gone(Row(table, key, {})))
             if keys:
                 await self.journal.stored(self.journal.position)
             if len(keys) < ROWS:
@@ -121,7 +123,7 @@ class Retention:
         done = await asyncio.to_thread(self.storage.prune, upto)
         if isinstance(done, Failure):
             raise StorageFault(done.failure())
-        self.pruned += upto + 1 - first
+        self.kernel.counters.pruned_groups += upto + 1 - first
         return True
 
     def _oldest(self, before: int, most: int) -> int:
@@ -140,7 +142,9 @@ class Retention:
         """Return the rows of the oldest groups that are in their tables as they were written then."""
         written: dict[tuple[str, str], Row] = {}
         for group in self.storage.groups(0, upto):
-            for row in unpack(group, self.journal.codec, images=False, rows=True, holding=None).rows:
+            for row in unpack(
+                group, self.journal.codec, images=False, rows=True, holding=None
+            ).rows:
                 written[row.table, row.key] = row
         return [
             row for row in written.values()

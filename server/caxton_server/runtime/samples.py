@@ -35,6 +35,9 @@ def take(kernel: Kernel, conversations: Conversations) -> NodeSample:
         agents=Counter(str(cell.state) for cell in cells),
         agent_events=dict(counters.agent_events),
         restarts=dict(counters.restarts),
+        give_ups=dict(counters.give_ups),
+        backing_off=sum([cell.restart_due > 0 for cell in cells]),
+        held=sum([len(held) for cell in cells if cell.held for held in cell.held.values()]),
         routed=_by_outcome(delivered=counters.delivered, refused=counters.refused),
         processed=_by_outcome(ok=counters.handled, failed=counters.failed),
         durations=durations,
@@ -55,6 +58,8 @@ def take(kernel: Kernel, conversations: Conversations) -> NodeSample:
         weights={"stable": 1.0, "canary": 0.0, "shadow": 0.0},
         commit_times=journal.take_commit_times(),
         storage_errors=journal.errors,
+        checkpoints=counters.checkpoints,
+        pruned_groups=counters.pruned_groups,
     )
 
 

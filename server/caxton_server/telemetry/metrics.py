@@ -51,6 +51,9 @@ METRICS: Final[tuple[MetricRow, ...]] = (
     MetricRow("agents", "gauge", ("state",), "Agents by state.", lambda s: {**_NO_AGENTS, **s.node.agents}),
     MetricRow("agent_events_total", "counter", ("event",), "Changes in the lives of agents.", lambda s: s.node.agent_events),
     MetricRow("agent_restarts_total", "counter", ("reason",), "Restarts after a fault, by its reason.", lambda s: s.node.restarts),
+    MetricRow("agents_backing_off", "gauge", (), "Agents without an instance that wait for the next one after a fault.", lambda s: s.node.backing_off),
+    MetricRow("agent_give_ups_total", "counter", ("reason",), "Agents that were failed: too-many-restarts, policy, operator (a restart by hand failed), invalid-module, untrusted-module.", lambda s: s.node.give_ups),
+    MetricRow("messages_held", "gauge", (), "Messages that wait to be tried again after a fault, and those that wait behind them.", lambda s: s.node.held),
     MetricRow("messages_routed_total", "counter", ("performative", "outcome"), "Messages judged by the router: delivered or refused.", lambda s: s.node.routed),
     MetricRow("messages_processed_total", "counter", ("performative", "status"), "Deliveries handled by agents: ok or failed.", lambda s: s.node.processed),
     MetricRow("message_processing_duration_seconds", "histogram", ("performative",), "Time an agent took for a delivery, sampled.", lambda s: s.node.durations),
@@ -70,6 +73,8 @@ METRICS: Final[tuple[MetricRow, ...]] = (
     MetricRow("deployment_weight_ratio", "gauge", ("track",), "Share of new conversations on each track, mean of running rollouts.", lambda s: s.node.weights),
     MetricRow("storage_commit_duration_seconds", "histogram", (), "Time a group commit took, sampled.", lambda s: s.node.commit_times),
     MetricRow("storage_errors_total", "counter", (), "Commits the storage refused.", lambda s: s.node.storage_errors),
+    MetricRow("storage_checkpoints_total", "counter", (), "Checkpoints completed.", lambda s: s.node.checkpoints),
+    MetricRow("storage_pruned_groups_total", "counter", (), "Groups of the journal that went behind a checkpoint.", lambda s: s.node.pruned_groups),
     MetricRow("event_loop_lag_seconds", "gauge", (), "Longest delay of the event loop since the last scrape.", lambda s: s.loop_lag),
     MetricRow("http_requests_total", "counter", ("method", "route", "code"), "Requests of the API, by route template.", lambda s: s.requests),
 )  # fmt: skip

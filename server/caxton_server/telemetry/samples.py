@@ -15,6 +15,9 @@ class NodeSample(msgspec.Struct, frozen=True):
     agents: Mapping[str, int] = {}
     agent_events: Mapping[str, int] = {}
     restarts: Mapping[str, int] = {}
+    give_ups: Mapping[str, int] = {}
+    backing_off: int = 0
+    held: int = 0
     routed: Mapping[tuple[str, str], int] = {}
     processed: Mapping[tuple[str, str], int] = {}
     durations: Mapping[str, list[float]] = {}
@@ -35,6 +38,8 @@ class NodeSample(msgspec.Struct, frozen=True):
     memory_refusals: int = 0
     commit_times: list[float] = []
     storage_errors: int = 0
+    checkpoints: int = 0
+    pruned_groups: int = 0
 
 
 class Sample(msgspec.Struct, frozen=True):

@@ -87,3 +87,20 @@ def test_agents_that_can_not_be_deployed_fail_the_measurement(
     (tmp_path / "no.wasm").write_bytes(b"no module")
     assert main(["bench", "agents", "--module", str(tmp_path / "no.wasm")]) == 1
     assert "was not deployed" in capsys.readouterr().err
+
+
+def test_posts_are_measured_at_a_rate(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Clients of their own post to a listening node, here on a storage that was named, and their latencies are told."""
+    storage = f"sqlite:///{tmp_path}/data/caxton.db"
+    asked = ["bench", "posts", "--seconds", "0.5", "--rate", "50", "--storage", storage, "--json"]
+    assert main(asked) == 0
+    (result,) = json.loads(capsys.readouterr().out)["results"]
+    names = {"workload", "durability", "metric", "value", "p50_ms", "max_ms", "requests_per_s"}
+    assert set(result) == names
+    assert (result["workload"], result["durability"], result["metric"]) == (
+        "posts",
+        "disk",
+        "p99_ms",
+    )
+    assert 0 < result["p50_ms"] <= result["value"] <= result["max_ms"]
+    assert (tmp_path / "data" / "caxton.db").exists()

@@ -8,7 +8,6 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any, TypeAlias
 
 import msgspec
-import pytest
 from caxton_core import registry
 from caxton_core.agents import AgentState
 from caxton_core.errors import InvalidModule, LimitExceeded
@@ -48,8 +47,6 @@ from caxton_server.config import Config
 from caxton_server.runtime.cells import Cell
 from caxton_server.runtime.journal_writer import CHECKPOINT
 from caxton_server.runtime.node import Node
-from caxton_server.runtime.records import CheckpointBegun
-from caxton_server.runtime.recovery import Recovery
 from returns.result import Failure, Result, Success
 
 Message: TypeAlias = dict[str, Any]
@@ -334,14 +331,11 @@ class Bench:
 
     def checkpoint(self) -> Iterator[None]:
         """Write a checkpoint, with a pause wherever a node may make one; then the next node starts from it."""
-        yield from self.node.checkpoints.images()
         journal = self.node.kernel.journal
         journal.settle()
-        began = max(
-            batch.seq
-            for batch in journal.recover(0)
-            if any(isinstance(record, CheckpointBegun) for record in batch.records)
-        )
+        began = journal.last_group() + 1
+        yield from self.node.checkpoints.images()
+        journal.settle()
         # As the journal's writer does, which is not there when storing takes no time.
         self.storage.append((), [Row("meta", CHECKPOINT, {}, b"%d" % began)])
 
@@ -388,22 +382,3 @@ def asking(**fields: Any) -> Script:
             assert tools.send(**fields) == 0
 
     return Script(act)
-
-
-async def rebuilt(bench: Bench) -> Bench:
-    """Return a node with what the journal brings back, in which nothing has happened since."""
-    again = bench.again()
-    node = again.node
-    held: list[Any] = []
-    # Nobody is started: what is compared is what was read.
-    finish = Recovery.finish
-
-    def only(self: Recovery, **given: Any) -> list[Any]:
-        held.extend(finish(self, **given))
-        return []
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Recovery, "finish", only)
-        (await node.start()).unwrap()
-        await node.loop.stop(0)
-    return again

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.server.runtime.directories import DF, action, aid, ask, asking_df, described
-from tests.server.runtime.nodes import Bench, control, rebuilt
+from tests.server.runtime.nodes import Bench, control
+from tests.server.runtime.recoveries import rebuilt
 
 AMS = aid("ams@caxton")
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.server.runtime.directories import SUBSCRIBE, action, described, persistent
-from tests.server.runtime.nodes import Bench, Message, Script, Tools, control, rebuilt
+from tests.server.runtime.nodes import Bench, Message, Script, Tools, control
+from tests.server.runtime.recoveries import rebuilt
 
 NAMES = ("ann", "ben", "carl")
 TYPES = ("pricing", "weather")

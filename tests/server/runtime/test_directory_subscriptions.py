@@ -16,7 +16,8 @@ from tests.server.runtime.directories import (
     described,
     persistent,
 )
-from tests.server.runtime.nodes import Bench, Message, Script, Tools, control, rebuilt
+from tests.server.runtime.nodes import Bench, Message, Script, Tools, control
+from tests.server.runtime.recoveries import rebuilt
 
 WANTED = persistent("(df-agent-description :services (set (service-description :type pricing)))")
 PRICING = [{"type": "pricing"}]

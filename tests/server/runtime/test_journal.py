@@ -7,7 +7,6 @@ import threading
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 import msgspec
 import pytest
@@ -17,7 +16,6 @@ from caxton_core.testing import FakeClock
 from caxton_plugins.storages.memory import MemoryStorage
 from caxton_plugins.storages.sqlite import SqliteStorage
 from caxton_server.runtime.journal import MOST_BYTES, Journal
-from caxton_server.runtime.journal_groups import Batch, unpack
 from caxton_server.runtime.journal_index import Key
 from returns.result import Success
 
@@ -102,29 +100,6 @@ async def test_a_group_may_hold_after_images_alone(journal: Journal) -> None:
     await journal.wait(journal.after_image("x", note(1, "x")))
     journal.settle()
     assert [batch.images for batch in journal.recover()] == [[note(1, "x")]]
-
-
-async def test_rows_are_in_their_group_too(journal: Journal) -> None:
-    """Rows come back from the group they were committed with, of one key the last one; memory keeps them in tables alone."""
-    second, gone = Row("meta", "a", {}, b"2"), Row("agents", "7", {"name": "x"}, deleted=True)
-    journal.put_row(Row("meta", "a", {}, b"1"))
-    journal.put_row(gone)
-    await journal.wait(journal.put_row(second))
-    journal.settle()
-    assert journal.storage.get("meta", "a") == second
-    groups = list(journal.storage.groups(0))
-    batches = [unpack(group, CODEC, rows=True) for group in groups]
-    kept = [] if journal.storage.name == "memory" else [second, gone]
-    assert [row for batch in batches for row in batch.rows] == kept
-
-
-def test_a_group_without_rows_can_still_be_read() -> None:
-    """A group of the first format, whose records follow its after-images, is read as it was written."""
-    images, records = [note(1)], [note(2), note(3)]
-    parts = [msgspec.msgpack.encode(part) for part in (images, records)]
-    blob = b"\x01" + b"".join(len(part).to_bytes(4, "little") + part for part in parts)
-    batch = unpack(Group(1, 5, 9, 2, crc32(blob), blob), CODEC, rows=True)
-    assert batch == Batch(1, 5, 9, records, images, [])
 
 
 async def test_those_who_wait_are_told(journal: Journal) -> None:

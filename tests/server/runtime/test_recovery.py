@@ -13,7 +13,8 @@ from caxton_plugins.storages.sqlite import SqliteStorage
 from caxton_server.runtime.records import Charged
 from caxton_server.runtime.recovery import ATTEMPTS, Recovery
 
-from tests.server.runtime.nodes import Bench, Message, Script, Scripts, Tools, rebuilt
+from tests.server.runtime.nodes import Bench, Message, Script, Scripts, Tools
+from tests.server.runtime.recoveries import rebuilt
 
 NAMES = ("ann", "bob", "cyd")
 
