@@ -137,6 +137,15 @@ def mutations(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def simulate(session: nox.Session) -> None:
+    """Simulate many worlds: `nox -s simulate -- 10000` plays the seeds from 1 on, in a process for each core."""
+    session.install("-e", ".")
+    seeds, *more = session.posargs or ["10000"]
+    jobs = str(os.cpu_count() or 1)
+    session.run("caxton", "simulate", "--seeds", f"1..{seeds}", "--jobs", jobs, *more)
+
+
+@nox.session(default=False)
 def kills(session: nox.Session) -> None:
     """Kill a node under load: `nox -s kills -- 200 1` kills it two hundred times, with seed 1."""
     faults(session, "kills")

@@ -13,8 +13,8 @@ from random import Random
 from typing import Protocol
 
 from caxton_core.ports import Durability, Storage
-from caxton_core.testing_faults import DelegatingStorage, Disk
-from returns.result import Failure
+from caxton_core.testing_faults import DelegatingStorage, Disk, Done
+from returns.result import Failure, Success
 
 
 class WorldDisk(Storage, Protocol):
@@ -56,12 +56,21 @@ class RealDisk(DelegatingStorage):
     def __init__(self, make: Callable[[], Storage]) -> None:
         super().__init__(make())
         self._make = make
+        self._is_open = False
+
+    def open(self) -> Done:
+        """Open it, unless that was done since the last crash: a storage may be locked by who has it open."""
+        if self._is_open:
+            return Success(None)
+        opened = super().open()
+        self._is_open = isinstance(opened, Success)
+        return opened
 
     def crash(self, *, power: bool, chance: Random) -> int:
         """Close what the dead node held, and open the data anew."""
         self.inner.close()
-        self.inner = self._make()
-        opened = self.inner.open()
+        self.inner, self._is_open = self._make(), False
+        opened = self.open()
         if isinstance(opened, Failure):
             raise RuntimeError(f"the storage could not be opened again: {opened.failure()}")
         return self.inner.last_group()

@@ -40,6 +40,7 @@ T = TypeVar("T")
 
 NAMES = ("ann", "ben", "cyd", "dot")
 EVENTS_KEPT = 40
+MOST_FRUITLESS = 300
 CALM_SECONDS = 200
 """Longer than any conversation, timer, pause or leap of the clock."""
 
@@ -151,6 +152,7 @@ class World:
 
     async def _keep(self) -> None:
         """Keep a node running: start one, let it live, bury it, start the next."""
+        fruitless = 0
         while True:
             self.lives += 1
             life = self.life = Life(self, self.lives)
@@ -162,6 +164,11 @@ class World:
                 self.tell("node %d is up", self.lives)
                 await life.fate
                 self.up.clear()
+                fruitless = 0
+            else:
+                fruitless += 1
+                if fruitless > MOST_FRUITLESS:
+                    raise broken("ends", f"none of {fruitless} nodes came to run")
             how = life.fate.result() if life.fate.done() else "start again"
             await self._bury(life, how)
             self.life = None
