@@ -167,8 +167,8 @@ def _print(shown: dict[str, Any]) -> None:
     """Print the counts."""
     for what, count in shown["counts"].items():
         click.echo(f"{what:32} {count:>12}")
-    days = shown["simulated_s"] / 86_400
+    hours = shown["simulated_s"] / 3_600
     click.echo(
-        f"{shown['seeds']} seeds, {len(shown['failed'])} failed; {days:.0f} days in {shown['took_s']:.1f} s; "
+        f"{shown['seeds']} seeds, {len(shown['failed'])} failed; {hours:.1f} hours in {shown['took_s']:.1f} s; "
         f"digest {shown['digest']}"
     )
