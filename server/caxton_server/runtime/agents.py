@@ -110,6 +110,8 @@ class Agents:
         for sent in self.performer.ams.part(cell, f"{cell.address} was removed"):
             self.kernel.journal.append(Routed(self.kernel.now, sent))
         self.performer.alarms.silence(cell)
+        # What it sent last names its receivers in a form that the garbage collector doesn't look into.
+        cell.step.begin(None)
         self.kernel.remove(cell)
         if not self.conversations.per_agent[cell.address]:
             self.conversations.per_agent.pop(cell.address, None)

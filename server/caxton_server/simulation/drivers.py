@@ -30,6 +30,7 @@ class SimulatedDriver:
         self._ledger, self._chance = ledger, chance
         self._commit_seconds, self._slow = commit_seconds, slow
         self._turns: deque[Turn | None] = deque()
+        self._closed = False
         self._filled = asyncio.Event()
         self._giving_up = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -40,8 +41,13 @@ class SimulatedDriver:
 
     def put(self, turn: Turn | None) -> None:
         """Queue a turn."""
+        if self._closed:
+            # Behind the end: nobody takes it any more, and nobody was promised that.
+            return
         self._turns.append(turn)
-        if turn is not None:
+        if turn is None:
+            self._closed = True
+        else:
             self._ledger.note(turn)
         self._filled.set()
 

@@ -130,6 +130,10 @@ class Life:
         """End at once: nothing gets out any more, and nothing goes on."""
         self.storage.cut()
         self.over = True
+        kernel = getattr(self.node, "kernel", None)
+        for cell in () if kernel is None else kernel.cells.values():
+            # As for an agent that is removed: or nothing of this node would ever be freed.
+            cell.step.begin(None)
         left = [task for task in self.tasks if not task.done()]
         while left:
             for task in left:

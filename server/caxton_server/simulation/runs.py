@@ -79,15 +79,17 @@ def play(seed: int, order: Order | None = None) -> Outcome:
     asyncio.set_event_loop(loop)
     world = World(seed, steps=order.steps, registry=registry(), loop=loop, disk=disk, plan=plan)
     wrong = _play(world)
-    asyncio.set_event_loop(None)
-    loop.close()
-    disk.end()
+    seconds = loop.time()
     trace = (
         tuple(f"{time:13.6f} {text % given}" for time, text, given in world.trace) if wrong else ()
     )
-    world.ledger.digest.update(f"{loop.time():.6f} {sorted(world.tally.items())}".encode())
+    world.ledger.digest.update(f"{seconds:.6f} {sorted(world.tally.items())}".encode())
     digest = world.ledger.digest.hexdigest()[:16]
-    return Outcome(seed, digest, dict(world.tally), loop.time(), trace=trace, **wrong)
+    loop.run_until_complete(_end(loop))
+    asyncio.set_event_loop(None)
+    loop.close()
+    disk.end()
+    return Outcome(seed, digest, dict(world.tally), seconds, trace=trace, **wrong)
 
 
 def _play(world: World) -> dict[str, Any]:
@@ -105,6 +107,19 @@ def _play(world: World) -> dict[str, Any]:
     if world.loop.complaints:
         return {"invariant": "errors", "detail": world.loop.complaints[0]}
     return {}
+
+
+async def _end(loop: SimulatedLoop) -> None:
+    """End everything that still goes on in a world, so that it can be forgotten."""
+    this = asyncio.current_task()
+    for _ in range(10):
+        left = [task for task in asyncio.all_tasks(loop) if task is not this]
+        for task in left:
+            task.cancel()
+        if not left:
+            break
+        await asyncio.wait(left, timeout=1)
+    await loop.shutdown_asyncgens()
 
 
 def prepare(seed: int, order: Order) -> tuple[Plan, WorldDisk]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import pytest
 from caxton_core.agents import AGENT, AgentState
 from caxton_core.errors import AgentExists, AgentNotFound, InvalidTransition
 from caxton_core.ports import Fault
+from caxton_server.runtime.cells import Cell
 from caxton_server.runtime.node import VERBS
 from returns.result import Failure, Success
 
@@ -252,3 +254,26 @@ async def test_an_idle_agent_is_drained_at_once() -> None:
     bench = await Bench().start()
     await bench.deploy("agent")
     assert await control(bench, "drain") == "stopped"
+
+
+async def test_an_agent_that_is_removed_is_freed() -> None:
+    """Nothing is left of it in memory, even when the last it did was to write to itself."""
+
+    def act(_message: Message, tools: Tools) -> Any:
+        assert tools.send(performative="inform", receiver="agent", content=1) == 0
+        yield
+
+    bench = await Bench().start()
+    await bench.deploy("agent", Script(act))
+    bench.post("agent")
+    bench.turn()
+    assert bench.cell("agent").parked
+    (await bench.node.remove_agent("agent")).unwrap()
+    bench.settle()
+    gc.collect()
+    left = [
+        each
+        for each in gc.get_objects()
+        if type(each) is Cell and each.step.kernel is bench.node.kernel
+    ]
+    assert left == []
