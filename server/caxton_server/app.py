@@ -3,7 +3,8 @@
 Rules:
 - A step that fails undoes nothing itself: `Server.stop` closes whatever had been opened by then.
 - The ports are bound before the journal is read, so that a busy one costs nothing and probes answer meanwhile.
-- SIGTERM: readiness off, no new work, the node commits and stops, then the listeners close; exit 0.
+- SIGTERM: readiness off, no new work, the node commits and stops, then the listeners close; exit 0, or 1 when what
+  was done last could not be stored.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from caxton_server.telemetry import logs
 
 Step: TypeAlias = "Callable[[Server], Awaitable[Result[None, StartError]]]"
 USAGE, FAILED, INTERRUPTED = 2, 1, 130
+UNSTORED = "The node stopped, but what it did last is not stored; nobody was told that it is. {}"
 _LOG: Any = structlog.get_logger("caxton.app")
 
 
@@ -83,10 +85,14 @@ class Server:
                 return Failure(done.failure())
         return Success(self)
 
-    async def stop(self) -> None:
-        """Close what was opened, last things first; may be called twice."""
+    async def stop(self) -> Result[None, StorageError]:
+        """Close what was opened, last things first; may be called twice. Fails when the node could not store everything."""
+        stopped: Result[None, StorageError] = Success(None)
         while self._closing:
-            await self._closing.pop()()
+            closed = await self._closing.pop()()
+            if isinstance(closed, Failure):
+                stopped = closed
+        return stopped
 
 
 async def check_exposure(server: Server) -> Result[None, StartError]:
@@ -238,7 +244,11 @@ async def _serve(config: Config) -> int:
         code = await ended
         _LOG.info("stopping")
     finally:
-        await server.stop()
+        stopped = await server.stop()
+    if isinstance(stopped, Failure):
+        _LOG.error("stopped", unstored=str(stopped.failure()))
+        sys.stderr.write(f"Error: {logs.printable_lines(UNSTORED.format(stopped.failure()))}\n")
+        return FAILED
     _LOG.info("stopped")
     return code
 

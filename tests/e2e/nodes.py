@@ -143,13 +143,22 @@ class Node:
 
     def __init__(self, folder: Path, **environ: str) -> None:
         self.folder, self.environ = folder, environ
-        self.served = Served(folder, **environ)
+        self.served = self.serve()
         self.api = Api(self.served.wait_for_url())
+
+    def serve(self) -> Served:
+        """Start the process, and do not wait until it serves."""
+        return Served(self.folder, **self.environ)
 
     @property
     def data(self) -> Path:
         """The data folder."""
         return self.folder / "data"
+
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        return self.served.pid
 
     @property
     def log(self) -> str:
@@ -164,9 +173,13 @@ class Node:
         """End the node without a word."""
         assert self.stop(signal.SIGKILL) == -signal.SIGKILL
 
+    def kill_if_running(self) -> None:
+        """End the node if it has not ended yet."""
+        self.stop(signal.SIGKILL)
+
     def start(self) -> Api:
         """Start the node again, and wait until it serves."""
-        self.served = Served(self.folder, **self.environ)
+        self.served = self.serve()
         self.api = Api(self.served.wait_for_url())
         return self.api
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.ledgers import ledger
 from tests.e2e.nodes import Answer, Api, Node, until
+from tests.faults.guests import ledger
 
 
 def count(api: Api, key: str) -> int:

@@ -1,8 +1,7 @@
-"""Kill -9 and SIGTERM under load: nothing acknowledged is lost, and nothing happens twice."""
+"""Nodes that end in the middle of something: an endless step, a message that kills nodes, the demo."""
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,61 +13,10 @@ from caxton_server.demo.shops import DISPATCHER, bundled, job_name
 from caxton_server.jobshop import Placement, check_schedule, parse_instance
 from returns.result import Success
 
-from tests.e2e.ledgers import Load, audit, ledger
 from tests.e2e.nodes import Node, tell, until
 from tests.e2e.wat import ASKED, guest, telling, text
-from tests.server.cli.servers import Served
 
 pytestmark = pytest.mark.once
-
-KILLS = 20
-LARGE = {"state": "64MiB", "mailbox": 10_000}
-
-
-@pytest.mark.timeout(300)
-def test_every_acknowledged_message_is_handled_once_through_20_kills(
-    nodes: Callable[..., Node],
-) -> None:
-    """Clients send each message again until it is acknowledged; the guest's ledger counts what it handled."""
-    node = nodes()
-    node.api.agent("ledger", ledger(), limits=LARGE)
-    load = Load("ledger")
-    began = time.monotonic()
-    for kill in range(KILLS):
-        if kill % 5 == 4:
-            # While it starts, perhaps before it serves.
-            node.kill()
-            node.served = Served(node.folder)
-            time.sleep(random.uniform(0, 1))
-            node.kill()
-            node.start()
-            continue
-        load.start(node.api)
-        load.wait_for(1)
-        time.sleep(random.uniform(0, 0.4))
-        node.kill()
-        load.join()
-        node.start()
-    load.settle(node.api)
-    audit(node.api, load)
-    tell(f"{len(load.acknowledged)} messages, {KILLS} kills, {time.monotonic() - began:.0f} s")
-
-
-@pytest.mark.timeout(200)
-def test_sigterm_under_load_loses_nothing(nodes: Callable[..., Node]) -> None:
-    """Exit code 0, each time; what was acknowledged before is handled, by this node or by the next."""
-    node = nodes()
-    node.api.agent("ledger", ledger(), limits=LARGE)
-    load = Load("ledger")
-    for _ in range(4):
-        load.start(node.api)
-        load.wait_for(20)
-        assert node.stop() == 0, node.log
-        assert "Traceback" not in node.log
-        load.join()
-        node.start()
-    load.settle(node.api)
-    audit(node.api, load)
 
 
 def test_sigterm_does_not_wait_for_an_endless_step(nodes: Callable[..., Node]) -> None:

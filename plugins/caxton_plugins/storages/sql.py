@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from caxton_core.errors import Corrupt, CorruptRow, StorageFault
 from caxton_core.ports import TABLES, Group, Row
-from peewee import Tuple
+from peewee import Tuple, fn
 
 from caxton_plugins.storages.models import PROJECTIONS, Blobs, Entries, Groups, Marks
 from caxton_plugins.storages.values import to_group, to_groups, to_mark, to_module, to_row
@@ -27,6 +27,8 @@ _PAGE = 8
 """Groups fetched by one query."""
 _MANY = 500
 """Small rows fetched by one query."""
+_FORGOTTEN, _FORGOTTEN_BYTES = 64, 8 * 1024 * 1024
+"""The most groups, and bytes of them, that are forgotten in one transaction."""
 _MISLED = "an index leads to it by mistake"
 
 
@@ -85,6 +87,18 @@ class SqlReader(abc.ABC):
     def first_group(self) -> int:
         """Return the number of the oldest group that is kept."""
         return int(self.read("SELECT coalesce(min(seq), 0) FROM groups")[0][0])
+
+    def oldest(self, upto: int) -> builtins.list[tuple[int, int]]:
+        """Return the number and size of the oldest groups, no more than are to be forgotten in one transaction."""
+        query = Groups.select(Groups.seq, fn.length(Groups.blob)).where(Groups.seq <= upto)
+        found: builtins.list[tuple[int, int]] = []
+        room = _FORGOTTEN_BYTES
+        for seq, size in self.ask(query.order_by(Groups.seq).limit(_FORGOTTEN)):
+            if found and size > room:
+                break
+            room -= size
+            found.append((seq, size))
+        return found
 
     def groups(self, after: int, upto: int | None = None) -> Iterator[Group]:
         """Yield groups in order, those committed meanwhile included."""

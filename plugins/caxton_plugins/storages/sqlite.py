@@ -18,11 +18,10 @@ from typing import Any
 from caxton_core.errors import InvalidSetting, StorageError, StorageFault
 from caxton_core.hookspecs import StorageKind, StorageOptions, hookimpl
 from caxton_core.ports import Durability, Group, IndexEntry, Row, Storage
-from peewee import SqliteDatabase, fn
+from peewee import SqliteDatabase
 from returns.result import Failure, Result, Success
 
 from caxton_plugins.storages.connections import Connections
-from caxton_plugins.storages.models import Groups
 from caxton_plugins.storages.sql import SqlReader
 from caxton_plugins.storages.statements import (
     forget_groups,
@@ -36,8 +35,6 @@ from caxton_plugins.storages.statements import (
 
 caxton_api = 1
 
-_FORGOTTEN, _FORGOTTEN_BYTES = 64, 8 * 1024 * 1024
-"""The most groups, and bytes of them, that are forgotten in one transaction."""
 _GIVEN_BACK = 128
 """The most pages that are given back in one transaction."""
 _PAUSE = 0.001
@@ -112,8 +109,8 @@ class SqliteStorage(SqlReader):
         """Forget the groups up to `upto`, but for the newest, in transactions short enough not to hold commits up."""
         upto = min(upto, self._last - 1)
         try:
-            while numbers := self._next_to_forget(upto):
-                forgotten = self._db.commit([*forget_groups(numbers[-1])])
+            while oldest := self.oldest(upto):
+                forgotten = self._db.commit([*forget_groups(oldest[-1][0])])
                 if isinstance(forgotten, Failure):
                     return forgotten
                 time.sleep(_PAUSE)
@@ -124,17 +121,6 @@ class SqliteStorage(SqlReader):
             more = self._db.give_back(_GIVEN_BACK)
             time.sleep(_PAUSE)
         return more.map(lambda _: None)
-
-    def _next_to_forget(self, upto: int) -> list[int]:
-        query = Groups.select(Groups.seq, fn.length(Groups.blob)).where(Groups.seq <= upto)
-        numbers: list[int] = []
-        room = _FORGOTTEN_BYTES
-        for seq, size in self.ask(query.order_by(Groups.seq).limit(_FORGOTTEN)):
-            if numbers and size > room:
-                break
-            room -= size
-            numbers.append(seq)
-        return numbers
 
     def clear_projections(self) -> Result[None, StorageError]:
         """Forget every row and the whole index."""

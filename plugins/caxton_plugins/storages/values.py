@@ -41,7 +41,17 @@ def last_of(groups: bytes) -> int:
 def to_row(table: str, values: Sequence[Any]) -> Row:
     """Read a row back from its key, columns, body and checksum."""
     key, *columns, body, checksum = values
+    check_row(table, key, columns, body, checksum)
+    return make_row(table, key, columns, body)
+
+
+def check_row(table: str, key: Any, columns: Sequence[Any], body: Any, checksum: Any) -> None:
+    """Raise where what is stored of a row does not match its checksum."""
     _check(checksums.of_row, (table, key, columns, body), checksum, CorruptRow(table, key, _WRONG))
+
+
+def make_row(table: str, key: str, columns: Sequence[Any], body: bytes) -> Row:
+    """Make a row of its key, its columns in the order of the port, and its body."""
     given: Mapping[str, Any] = dict(zip(TABLES[table], columns, strict=True))
     return Row(table, key, {name: v for name, v in given.items() if v is not None}, body)
 

@@ -48,6 +48,8 @@ async def create(call: Call[NoQuery]) -> Reply:
         )
     )
     begun = call.node.start_conversation(spec, claim=call.claim)
+    if spec.wait is None:
+        return (await begun).map(opened)
     return (await until_stopped(call.edge, begun, "end of the conversation")).map(opened)
 
 

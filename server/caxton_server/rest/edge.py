@@ -8,6 +8,7 @@ Rules:
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import time
 from collections.abc import Iterable, Sequence
@@ -26,6 +27,7 @@ from caxton_server.rest.calls import (
     Answer,
     Call,
     Edge,
+    Phase,
     Reply,
     Route,
     encode,
@@ -35,6 +37,7 @@ from caxton_server.rest.problems import (
     Internal,
     InvalidRequest,
     MethodNotAllowed,
+    Unavailable,
     code_of,
     describe,
     headers_of,
@@ -180,6 +183,12 @@ async def _observe(request: web.Request, handler: WebHandler) -> web.StreamRespo
         response = problem(_framework_error(request, error), trace_id)
     except StorageFault as fault:
         response = problem(fault.error, trace_id)
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        # Not the request was cancelled, but what it waited for: the node stops before it could be stored.
+        response = problem(Unavailable(Phase.STOPPING), trace_id)
     except ConnectionError:
         # The client went away while it was being answered.
         raise
@@ -187,6 +196,9 @@ async def _observe(request: web.Request, handler: WebHandler) -> web.StreamRespo
         _LOG.error("request failed", method=request.method, path=request.path, exc_info=error)
         response = problem(Internal(), trace_id)
     if not response.prepared:
+        if request.app[EDGE].phase is Phase.STOPPING:
+            # The connection ends with this answer, not under the next request.
+            response.force_close()
         response.headers["X-Trace-Id"] = trace_id
         response.headers.setdefault("Cache-Control", "no-store")
         response.headers["X-Content-Type-Options"] = "nosniff"

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 from aiohttp import web
-from caxton_core.errors import FieldError
+from caxton_core.errors import FieldError, StorageFault
 from returns.result import Failure, Result, Success
 
 from caxton_server.rest.calls import Edge
@@ -83,6 +83,8 @@ async def stream(
                 await _write(response, b": alive\n\n")
     except (StopAsyncIteration, ConnectionError, TimeoutError):
         pass
+    except StorageFault as fault:
+        _LOG.warning("stream ended", path=request.path, error=str(fault))
     except Exception as error:  # noqa: BLE001 - the answer has begun, so nothing can be said but in the log
         _LOG.error("stream failed", path=request.path, exc_info=error)
     finally:

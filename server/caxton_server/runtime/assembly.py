@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from caxton_core.directory import PlatformService
 from caxton_core.errors import (
     Problem,
+    StorageError,
     StorageFault,
     UntrustedModule,
 )  # fmt: skip
 from caxton_core.ports import Fault
 from returns.result import Failure, Result, Success
 
+from caxton_server.runtime import watermarks
 from caxton_server.runtime.agents import Agents
 from caxton_server.runtime.ams import Ams
 from caxton_server.runtime.attempts import Attempts
@@ -53,6 +55,7 @@ from caxton_server.runtime.scheduler import Scheduler
 from caxton_server.runtime.shortcut import Shortcut
 from caxton_server.runtime.signatures import Signatures
 from caxton_server.runtime.timers import Timers
+from caxton_server.runtime.watermarks import Watermark
 
 if TYPE_CHECKING:
     from caxton_core.budgets import Budget
@@ -108,6 +111,7 @@ class Runtime:
         self.sandboxes = sandboxes
         self.running = False
         self._attempts = attempts
+        self._watermark: Watermark | None = None
         self._entropy = entropy
 
     # Life
@@ -137,6 +141,10 @@ class Runtime:
             if isinstance(attempts, Failure):
                 return Failure(attempts.failure())
             self._attempts = attempts.unwrap()
+            watched = watermarks.watch(self.folder.watermark, journal)
+            if isinstance(watched, Failure):
+                return Failure(watched.failure())
+            self._watermark = watched.unwrap()
         if self._attempts is not None:
             interrupted = int.from_bytes(self._attempts.read_after_crash() or b"", "little")
             self.scheduler.mark = _marker(self._attempts.mark)
@@ -146,6 +154,14 @@ class Runtime:
         except StorageFault as fault:
             return Failure(fault.error)
         journal.start()
+        try:
+            await self._resume(journal, recovery, interrupted)
+        except StorageFault as fault:
+            return Failure(fault.error)
+        return Success(None)
+
+    async def _resume(self, journal: Journal, recovery: Recovery, interrupted: int) -> None:
+        """Go on where the journal ends; raises `StorageFault` when that can't be stored."""
         to_start = recovery.finish(
             sandbox_of=lambda saved: self.modules_.sandbox_of(saved.manifest.profile) or "",
             interrupted=interrupted,
@@ -160,7 +176,6 @@ class Runtime:
         self.loop.start()
         self.retention.start()
         self.running = True
-        return Success(None)
 
     def _assemble(self, journal: Journal, trust: Trust) -> None:
         """Put the parts of the runtime together."""
@@ -254,17 +269,23 @@ class Runtime:
         if self._attempts is not None:
             self._attempts.clear()
 
-    async def stop(self) -> None:
-        """End running steps or drop them, commit, and close; mailboxes stay in the journal."""
+    async def stop(self) -> Result[None, StorageError]:
+        """End running steps or drop them, commit, and close; mailboxes stay in the journal.
+
+        Fails when what was done last can't be stored; nobody has been told that it was.
+        """
         self.running = False
         await self.retention.stop()
         await self.loop.stop(STOP_SECONDS)
         for cell in self.kernel.cells.values():
             if cell.guest is not None:
                 cell.guest.close()
-        await self.kernel.journal.close()
+        closed = await self.kernel.journal.close()
         if self._attempts is not None:
             self._attempts.close()
+        if self._watermark is not None:
+            self._watermark.close()
+        return closed
 
 
 def _marker(mark: Callable[[bytes], None]) -> Callable[[int], None]:

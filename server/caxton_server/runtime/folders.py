@@ -65,6 +65,11 @@ class Folder:
         """The file that names the running message."""
         return self.path / "running"
 
+    @property
+    def watermark(self) -> Path:
+        """The file that names the newest committed group."""
+        return self.path / "committed"
+
     def close(self) -> None:
         """Let another node use the folder."""
         if self._lock is not None:

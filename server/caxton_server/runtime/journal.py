@@ -6,6 +6,7 @@ Rules:
 - Records are encoded by `flush`, so that their size is known at once; after-images by the writer, once for each group.
 - A storage that does not block keeps things in memory only: there is no writer, a turn is committed when `flush`
   returns, its records are packed when somebody reads, and only the latest 100,000 unread ones are kept.
+- Who waits for a commit, or to read, does not wait for ever for a storage that fails (`journal_patience`).
 - With durability `memory` nothing waits for the storage but who reads it; it is only kept from falling behind.
 """
 
@@ -24,6 +25,7 @@ from caxton_server.runtime.journal_drivers import ThreadDriver
 from caxton_server.runtime.journal_groups import Batch, Codec, Mark, Turn, unpack
 from caxton_server.runtime.journal_index import Index, Key
 from caxton_server.runtime.journal_kept import Kept
+from caxton_server.runtime.journal_patience import Patience
 from caxton_server.runtime.journal_waits import Waits
 from caxton_server.runtime.journal_writer import CHECKPOINT, Writer
 
@@ -76,6 +78,12 @@ class Journal:
         self._mark = Mark.NONE
         self._index: Index | None = None
         self._writer: Writer | None = None
+        self._patience = Patience(
+            clock,
+            (self._may_leave, self._stored),
+            oldest=self._oldest,
+            failing=lambda: self.failing,
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
 
     # Life
@@ -175,6 +183,8 @@ class Journal:
         self.pending_bytes += size
         self._given += size
         writer.put(turn)
+        if not self._patience.watching:
+            self._patience.watch()
         if self.storage.durability == "memory":
             self._reach(self.position)
 
@@ -269,10 +279,13 @@ class Journal:
             callback(position)
 
     async def wait(self, position: int) -> None:
-        """Return when everything up to `position` is committed; cancelled when the journal is closed before."""
+        """Return when everything up to `position` is committed; cancelled when the journal is closed before.
+
+        Raises `StorageFault` when the storage has failed for long; what was given may still be committed.
+        """
         if position > self._flushed:
             self.flush()
-        await self._may_leave.until(position)
+        await self._may_leave.until(position, patient=False)
 
     @property
     def congested(self) -> bool:
@@ -282,6 +295,10 @@ class Journal:
             self.pending_bytes > MOST_BYTES
             or self._clock.monotonic() - pending[0][2] > MOST_SECONDS
         )
+
+    def _oldest(self) -> float | None:
+        """Return since when the oldest turn waits for its commit."""
+        return self._pending[0][2] if self._pending else None
 
     def take_commit_times(self) -> list[float]:
         """Return the seconds that commits took since the last call, from the hand-over of their oldest turn."""
@@ -307,9 +324,9 @@ class Journal:
         return self._stored.reached
 
     async def readable(self) -> None:
-        """Return when a read of the storage finds everything given so far."""
+        """Return when a read of the storage finds everything given so far; raises `StorageFault` as `wait` does."""
         self.settle()
-        await self._stored.until(self.position)
+        await self._stored.until(self.position, patient=False)
 
     def last_group(self) -> int:
         """Return the number of the newest group; any thread, after `settle`."""

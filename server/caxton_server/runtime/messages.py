@@ -220,15 +220,14 @@ class Messages:
         return Success((answer, message))
 
     def behind(self) -> StorageFull | StorageUnavailable | None:
-        """Return why nothing new may begin: too much is uncommitted."""
+        """Return why nothing new may begin: the last commit failed, or too much is uncommitted."""
         journal = self.kernel.journal
-        if not journal.congested:
+        if journal.failing is None and not journal.congested:
             return None
         if isinstance(journal.failing, StorageFull):
             return journal.failing
-        return StorageUnavailable(
-            str(journal.failing or "the storage is behind; retry in a second")
-        )
+        detail = getattr(journal.failing, "detail", "it is behind; retry in a second")
+        return StorageUnavailable(detail.rstrip("."))
 
     def route(self, draft: Draft) -> Result[FipaMessage, SendError]:
         """Judge and deliver a message of the API agent, in one go."""

@@ -17,12 +17,17 @@ COMMAND = (
 
 
 class Served:
-    """A node that listens on a free port; `stop` asks it to end and returns its exit code."""
+    """A node that listens on a free port; `stop` asks it to end and returns its exit code.
+
+    Its data is in `folder / "data"`, or where `CAXTON_STORAGE__URL` says.
+    """
 
     def __init__(self, folder: Path, *flags: str, **environ: str) -> None:
+        place = [] if "CAXTON_STORAGE__URL" in environ else ["--data", str(folder / "data")]
         self._log = (folder / "serve.log").open("w+")
         self._process = subprocess.Popen(
-            [*COMMAND, "serve", "--data", str(folder / "data"), "--port", "0", *flags],
+            [*COMMAND, "serve", *place, "--port", "0", *flags],
+            cwd=folder,
             stdout=self._log,
             stderr=subprocess.STDOUT,
             env={
@@ -32,6 +37,11 @@ class Served:
                 **environ,
             },
         )
+
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
 
     @property
     def log(self) -> str:
@@ -49,6 +59,16 @@ class Served:
                     return url
             time.sleep(0.02)
         raise AssertionError(f"the node ended:\n{self.log}")
+
+    def send(self, how: signal.Signals) -> None:
+        """Send a signal."""
+        self._process.send_signal(how)
+
+    def wait(self, seconds: float) -> int:
+        """Wait for the end, and return the exit code."""
+        code = self._process.wait(seconds)
+        self._log.close()
+        return code
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal, and return the exit code."""

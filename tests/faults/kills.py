@@ -1,0 +1,96 @@
+"""Kill -9 at random moments under load: `python -m tests.faults.kills N SEED`.
+
+Clients send messages, set timers and open contract nets, and do each again until it is acknowledged; guests keep ledgers
+of what they did. Every fifth kill meets a node that is just starting. At the end all that was acknowledged was done
+exactly once. Then the time of a start with 100,000 stored messages is told.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from collections.abc import Callable
+
+from tests.e2e.nodes import Node, until
+from tests.faults import guests
+from tests.faults.campaigns import Nodes, main, say, spread
+from tests.faults.ledgers import LARGE, Load, asked, audit, nets, telling
+from tests.faults.outages import deploy
+
+STORED = 100_000
+AT_ONCE = 100
+
+
+def run(start: Callable[[], Node], kills: int, seed: int) -> None:
+    """Kill a node so many times, and compare the ledgers."""
+    rng = random.Random(seed)
+    node = start()
+    deploy(node)
+    load = Load(telling("ledger"), telling("clock"), nets("cheap", "dear"))
+    recoveries = []
+    began = time.monotonic()
+    for kill in range(kills):
+        if kill % 5 == 4:
+            # While it starts, perhaps before it serves.
+            node.kill()
+            node.served = node.serve()
+            time.sleep(rng.uniform(0, 1.5))
+            node.kill()
+        else:
+            load.start(node.api)
+            load.wait_for(1)
+            time.sleep(rng.uniform(0, 0.4))
+            node.kill()
+            load.join()
+        recoveries.append(started(node))
+    load.settle(node.api)
+    audit(node.api, load)
+    told = ", ".join(f"{len(keys)} {name}" for name, keys in load.acknowledged.items())
+    say(f"{kills} kills, acknowledged: {told}; lost 0, twice 0; {time.monotonic() - began:.0f} s")
+    say(f"start after a kill: {spread(recoveries)}")
+
+
+def started(node: Node) -> float:
+    """Start a node and tell how long it took until it served."""
+    began = time.monotonic()
+    node.start()
+    took = time.monotonic() - began
+    # Nothing that was committed is gone, and the watermark says nothing else.
+    assert "the storage ends at group" not in node.log, node.log
+    return took
+
+
+def fill(node: Node, messages: int) -> None:
+    """Have so many messages sent and handled in a node."""
+    node.api.agent("sink", guests.ledger(), limits=LARGE)
+    node.api.agent("fountain", guests.fountain("sink", AT_ONCE), limits=LARGE)
+    sent = 0
+    while sent < messages:
+        for _ in range(50):
+            assert node.api.send("fountain").status == 202
+            sent += AT_ONCE
+        until(lambda: node.api.get("agents/sink")["queue"] == 0)
+    assert asked(node.api, "sink", "." * 36) >= messages
+
+
+def recover(start: Callable[[], Node], messages: int) -> None:
+    """Tell how long a node with so many stored messages takes to start after a kill."""
+    node = start()
+    fill(node, messages)
+    node.kill()
+    took = [started(node)]
+    node.kill()
+    took.append(started(node))
+    assert asked(node.api, "sink", "." * 36) >= messages
+    say(f"start with {messages} stored messages: {spread(took)}")
+
+
+def campaign(nodes: Nodes, kills: int, seed: int) -> None:
+    """Run all of it on SQLite."""
+    run(nodes.start, kills, seed)
+    recover(nodes.start, STORED)
+
+
+if __name__ == "__main__":
+    sys.exit(main(campaign, __doc__, count=200, meaning="kills"))
