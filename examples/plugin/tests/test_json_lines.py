@@ -132,7 +132,7 @@ def test_people_can_read_it(path: Path) -> None:
     """Each line is a checksum and JSON."""
     _, body = path.read_text().splitlines()[1].split(" ", 1)
     line = json.loads(body)
-    assert line["rows"][0]["key"] == "a"
+    assert line["rows"][0][1] == "a"
 
 
 def test_what_cannot_be_written_did_not_happen(path: Path) -> None:
@@ -143,6 +143,25 @@ def test_what_cannot_be_written_did_not_happen(path: Path) -> None:
     assert isinstance(storage.append([make_group(3)], [Row("meta", "c", {}, b"C")]), Failure)
     assert storage.last_group() == 2
     assert storage.get("meta", "c") is None
+
+
+def test_a_file_that_is_mostly_dead_is_written_anew(path: Path) -> None:
+    """Pruning gives space back, and what is left is there, also after opening the new file."""
+    storage = JsonLinesStorage(path)
+    storage.open()
+    groups = [make_group(seq, bytes(100_000)) for seq in range(3, 40)]
+    assert storage.append(groups, [Row("meta", "a", {}, b"new")]) == Success(None)
+    full = path.stat().st_size
+    assert storage.prune(35) == Success(None)
+    assert path.stat().st_size < full / 4
+    assert list(storage.verify()) == []
+    storage.append([make_group(40)], ())
+    storage.close()
+    assert storage.open() == Success(None)
+    assert list(storage.groups(0)) == [*groups[33:], make_group(40)]
+    assert storage.get("meta", "a") == Row("meta", "a", {}, b"new")
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    storage.close()
 
 
 def test_the_url_names_the_file() -> None:
