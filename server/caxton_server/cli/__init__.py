@@ -48,6 +48,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "states": ("states:states", "Show the state tables of agents, deployments, conversations."),
         "acl": ("acl:acl", "Read and write messages in FIPA's string form."),
         "conformance": ("conformance:conformance", "Replay cases against the conversation engine."),
+        "simulate": ("simulate:simulate", "Live through crashes and faults in simulated time."),
     },
 }
 """Every command under its heading: the file and name of the click command, and its short help."""

@@ -278,8 +278,10 @@ class Runtime:
         await self.retention.stop()
         await self.loop.stop(STOP_SECONDS)
         for cell in self.kernel.cells.values():
-            if cell.guest is not None:
-                cell.guest.close()
+            # Nobody may call it any more: a deployment may still be under way, and would ask it for its state.
+            guest, cell.guest = cell.guest, None
+            if guest is not None:
+                guest.close()
         closed = await self.kernel.journal.close()
         if self._attempts is not None:
             self._attempts.close()
