@@ -93,7 +93,8 @@ def rest() -> str:
         NOTE,
         inspect.cleandoc(f"""
             The same in OpenAPI 3.1 is served at `{BASE}/openapi.json`. Errors are `application/problem+json` (RFC 9457)
-            with one of the codes at the end of this page. Lists answer `{{items, next_cursor}}`.
+            with one of the codes at the end of this page. Lists answer `{{items, next_cursor}}`. What a `POST` or
+            `DELETE` has done is worth what its answer says in `Caxton-Durability`: `disk`, `process` or `memory`.
         """),
     ]
     for path, operations in described["paths"].items():
@@ -118,7 +119,10 @@ def exchange(operation: Mapping[str, Any]) -> Iterator[str]:
         yield table(("parameter", "value"), rows)
     if "requestBody" in operation:
         yield f"Body: {contents(operation['requestBody'])}."
-    answers = {code: each for code, each in operation["responses"].items() if code != "default"}
+    for header in [each for each in operation["parameters"] if each["in"] == "header"]:
+        yield f"Header `{header['name']}` ([optional](messages.md#sending-again)). {header['description']}"
+    # What is refused has a list of its own, by code.
+    answers = {code: each for code, each in operation["responses"].items() if code < "4"}
     for code, answer in answers.items():
         yield f"Answers {code}" + (f" with {contents(answer)}." if "content" in answer else ".")
     if not answers:

@@ -64,7 +64,9 @@ class Fault(msgspec.Struct, frozen=True, tag=True):
 Outcome: TypeAlias = bytes | None | Suspended | Fault
 """What a call of a guest gave: a response, none, "not yet", or a fault."""
 
-FATAL_REASONS = frozenset({"trap", "cpu", "time", "memory", "host-calls"})
+EXIT = "exit"
+"""The reason of the one fault that is none: the guest has ended itself in order, and what its step did stands."""
+FATAL_REASONS = frozenset({"trap", "cpu", "time", "memory", "host-calls", EXIT})
 """After a fault for one of these a guest is dead and its store is never used again."""
 
 

@@ -2,7 +2,8 @@
 
 Rules:
 - Every call returns a `Result`; nothing is raised for what a server or a network may do.
-- One connection per thread, reused while it is fresh; a request is never sent twice.
+- One connection per thread, reused while it is fresh. What creates or sends takes a `key` (Idempotency-Key); only with one, or
+  with `retry` seconds, which give it its own, is a request ever sent again.
 """
 
 from __future__ import annotations
@@ -104,10 +105,11 @@ class Client(Transport):
         module: bytes | None = None,
         *,
         signature: bytes | None = None,
+        key: str | None = None,
     ) -> Result[DeployedView, ClientError]:
         """Deploy a new agent from its manifest, and its module unless the manifest names a digest."""
         body, media = _parts(manifest, module, signature)
-        return self.call("POST", _api("agents"), DeployedView, body=body, media=media)
+        return self.once(_api("agents"), DeployedView, key=key, body=body, media=media)
 
     def agents(self, **query: str | int | None) -> Result[Page[AgentView], ClientError]:
         """List agents by `state`, `name`, `service`, `limit`, `cursor`."""
@@ -119,7 +121,7 @@ class Client(Transport):
 
     def control(self, ref: str, verb: str) -> Result[AgentView, ClientError]:
         """Move an agent: start, stop, drain, restart, suspend, resume."""
-        return self.call("POST", _api("agents", ref, verb), AgentView)
+        return self.once(_api("agents", ref, verb), AgentView, key=None)
 
     def remove_agent(self, ref: str) -> Result[None, ClientError]:
         """Remove an agent."""
@@ -148,10 +150,11 @@ class Client(Transport):
         module: bytes | None = None,
         *,
         signature: bytes | None = None,
+        key: str | None = None,
     ) -> Result[DeploymentView, ClientError]:
         """Move an agent to the version of a manifest; a new agent when there is none of that name."""
         body, media = _parts(manifest, module, signature)
-        return self.call("POST", _api("deployments"), DeploymentView, body=body, media=media)
+        return self.once(_api("deployments"), DeploymentView, key=key, body=body, media=media)
 
     def deployments(self, **query: str | int | None) -> Result[Page[DeploymentView], ClientError]:
         """List deployments."""
@@ -159,18 +162,20 @@ class Client(Transport):
 
     # Messages and conversations
 
-    def send(self, message: Mapping[str, Any]) -> Result[AcceptedView, ClientError]:
+    def send(
+        self, message: Mapping[str, Any], *, key: str | None = None
+    ) -> Result[AcceptedView, ClientError]:
         """Send an ACL message."""
-        return self.call("POST", _api("messages"), AcceptedView, body=_encode(message))
+        return self.once(_api("messages"), AcceptedView, key=key, body=_encode(message))
 
     def request(
-        self, message: Mapping[str, Any], *, wait: float = 5.0
+        self, message: Mapping[str, Any], *, wait: float = 5.0, key: str | None = None
     ) -> Result[ExchangeView, ClientError]:
         """Send an ACL message and wait for the reply to it."""
-        return self.call(
-            "POST",
+        return self.once(
             _api("messages"),
             ExchangeView,
+            key=key,
             query={"wait": f"{round(wait * 1000)}ms"},
             body=_encode(message),
             timeout=wait + _GRACE_SECONDS,
@@ -185,12 +190,12 @@ class Client(Transport):
         return self.call("GET", _api("messages"), Page[MessageView], query=query)
 
     def start_conversation(
-        self, spec: Mapping[str, Any], *, timeout: float | None = None
+        self, spec: Mapping[str, Any], *, timeout: float | None = None, key: str | None = None
     ) -> Result[ConversationView, ClientError]:
         """Open a conversation with the server as its initiator; `wait` in the spec waits for its end."""
         body = _encode(spec)
-        return self.call(
-            "POST", _api("conversations"), ConversationView, body=body, timeout=timeout
+        return self.once(
+            _api("conversations"), ConversationView, key=key, body=body, timeout=timeout
         )
 
     def conversations(
@@ -212,15 +217,18 @@ class Client(Transport):
 
     def cancel_conversation(self, conversation_id: str) -> Result[ConversationView, ClientError]:
         """Cancel a conversation that the server initiated."""
-        return self.call("POST", _api("conversations", conversation_id, "cancel"), ConversationView)
+        path = _api("conversations", conversation_id, "cancel")
+        return self.once(path, ConversationView, key=None)
 
     def dead_letters(self, **query: str | int | None) -> Result[Page[DeadLetterView], ClientError]:
         """List dead letters."""
         return self.call("GET", _api("dead-letters"), Page[DeadLetterView], query=query)
 
-    def redrive(self, letter_id: str) -> Result[AcceptedView, ClientError]:
+    def redrive(
+        self, letter_id: str, *, key: str | None = None
+    ) -> Result[AcceptedView, ClientError]:
         """Send a dead letter again."""
-        return self.call("POST", _api("dead-letters", letter_id, "redrive"), AcceptedView)
+        return self.once(_api("dead-letters", letter_id, "redrive"), AcceptedView, key=key)
 
     def remove_dead_letter(self, letter_id: str) -> Result[None, ClientError]:
         """Remove a dead letter."""

@@ -1,10 +1,15 @@
-"""The wire under the client: one request, one decoded answer; or a stream of them."""
+"""The wire under the client: one request, one decoded answer; or a stream of them.
+
+Rules:
+- A request is sent again only under an Idempotency-Key: the node does it once, however often it comes.
+"""
 
 from __future__ import annotations
 
 import http.client
 import threading
 import time
+import uuid
 from collections.abc import Generator, Mapping
 from typing import TypeVar
 from urllib.parse import urlencode, urlsplit
@@ -20,6 +25,7 @@ DEFAULT_URL = "http://127.0.0.1:8080"
 JSON = "application/json"
 _FRESH_SECONDS = 15.0
 _STREAM_SECONDS = 60.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 
 
 class _Connection:
@@ -31,11 +37,22 @@ class _Connection:
 
 
 class Transport:
-    """Makes requests of one server; a connection per thread, reused while it is fresh."""
+    """Makes requests of one server; a connection per thread, reused while it is fresh.
 
-    def __init__(self, url: str = DEFAULT_URL, *, token: str | None = None, timeout: float = 30.0):
+    `retry` is for how many seconds a request that creates or sends is tried again, when no answer came or the node was busy.
+    """
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        token: str | None = None,
+        timeout: float = 30.0,
+        retry: float = 0.0,
+    ):
         self.url = url.rstrip("/")
         self.timeout = timeout
+        self.retry = retry
         self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         self._local = threading.local()
 
@@ -45,6 +62,34 @@ class Transport:
         self._local.kept = None
         if kept is not None:
             kept.made.close()
+
+    def once(
+        self,
+        path: str,
+        wanted: type[T],
+        *,
+        key: str | None,
+        query: Mapping[str, str | int | None] | None = None,
+        body: bytes | None = None,
+        media: str = JSON,
+        timeout: float | None = None,
+    ) -> Result[T, ClientError]:
+        """Post what is to be done once, under a key; without one it gets its own, if it may be tried again."""
+        if key is None and self.retry > 0:
+            key = str(uuid.uuid4())
+        headers = {} if key is None else {"Idempotency-Key": key}
+        until = time.monotonic() + (0.0 if key is None else self.retry)
+        pause = _FIRST_PAUSE
+        while True:
+            made = self.call(
+                "POST", path, wanted, query=query, body=body, media=media, headers=headers, timeout=timeout
+            )  # fmt: skip
+            if not isinstance(made, Failure) or not _transient(made.failure()):
+                return made
+            if time.monotonic() + pause > until:
+                return made
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
 
     def call(
         self,
@@ -67,13 +112,14 @@ class Transport:
             connection.request(method, path + _query(query), body, sent)
             answer = connection.getresponse()
             status, data = answer.status, answer.read()
+            later = answer.getheader("Retry-After") is not None
         except TimeoutError:
             self.close()
             return Failure(TimedOut(self.url, self.timeout if timeout is None else timeout))
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close()
             return Failure(Unreachable(self.url, str(error) or type(error).__name__))
-        return _decode(self.url, status, data, wanted)
+        return _decode(self.url, status, data, wanted, later=later)
 
     def stream(
         self,
@@ -124,10 +170,18 @@ def _query(query: Mapping[str, str | int | None] | None) -> str:
     return f"?{urlencode(given)}" if given else ""
 
 
-def _decode(url: str, status: int, data: bytes, wanted: type[T]) -> Result[T, ClientError]:
+def _transient(error: ClientError) -> bool:
+    """Tell whether trying again may help: nobody answered, or the node says so."""
+    return isinstance(error, Unreachable | TimedOut) or (isinstance(error, Refused) and error.later)
+
+
+def _decode(
+    url: str, status: int, data: bytes, wanted: type[T], *, later: bool
+) -> Result[T, ClientError]:
     try:
         if status >= 400:
-            return Failure(msgspec.json.decode(data, type=Refused))
+            refused = msgspec.json.decode(data, type=Refused)
+            return Failure(msgspec.structs.replace(refused, later=later))
         return Success(msgspec.json.decode(data or b"null", type=wanted))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return Failure(BadAnswer(url, status, str(error)))

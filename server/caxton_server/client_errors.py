@@ -36,7 +36,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """The server's own `application/problem+json`."""
+    """The server's own `application/problem+json`; `later` says that it asks to be tried again."""
 
     status: int
     code: str
@@ -45,6 +45,7 @@ class Refused(msgspec.Struct, frozen=True):
     trace_id: str = ""
     reason: str = ""
     errors: tuple[Finding, ...] = ()
+    later: bool = False
 
     @property
     def exit_code(self) -> int:

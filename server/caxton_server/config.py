@@ -54,7 +54,7 @@ FLAGS: Mapping[str, str] = {
 }
 """The flags of `caxton serve` by the setting they override."""
 
-_PASSWORD = re.compile(r"(://[^/@:]*:)[^/@]*@")
+_PASSWORD = re.compile(r"(://[^/@:]*:).*(?=@)|([?&]password=)[^&]*")
 
 PlatformName: TypeAlias = Annotated[
     str,
@@ -94,10 +94,11 @@ class RetentionConfig(msgspec.Struct, frozen=True, kw_only=True):
 class StorageConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Where the journal is kept, when a message counts as safe, and what is kept of what is over.
 
-    `checkpoint`: by how much the journal grows before everything that is alive is written down anew.
+    `data`: the data folder of a node whose `url` names no file. `checkpoint`: by how much the journal grows before everything that is alive is written down anew.
     """
 
     url: StorageUrl = "sqlite:///caxton-data/caxton.db"
+    data: str = "caxton-data"
     durability: Durability = "disk"
     checkpoint: ByteSize = ByteSize(64 * 1024**2)
     retention: RetentionConfig = RetentionConfig()
@@ -109,7 +110,10 @@ class StorageConfig(msgspec.Struct, frozen=True, kw_only=True):
             return None
         if scheme == "sqlite":
             return Path(rest.removeprefix("///")).parent
-        path = Path(rest.removeprefix("///") if rest.startswith("///") else "caxton-data")
+        # A server's URL may have three slashes too: then it is on this machine, and names a database.
+        if scheme in ("postgresql", "postgres") or not rest.startswith("///"):
+            return Path(self.data)
+        path = Path(rest.removeprefix("///"))
         return path.parent if path.suffix else path
 
 
@@ -204,7 +208,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             for part in name.split("."):
                 value = getattr(value, part)
             flat[name] = show(name, kind, value)
-        flat["storage.url"] = _PASSWORD.sub(r"\1***@", self.storage.url)
+        flat["storage.url"] = _PASSWORD.sub(r"\1\2***", self.storage.url)
         return flat
 
 

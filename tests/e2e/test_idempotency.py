@@ -109,15 +109,3 @@ def test_a_refused_message_may_be_sent_again(node: Node) -> None:
     assert node.api.post("messages", inform(key, receiver="later")).status == 404
     node.api.agent("later", ledger())
     assert node.api.post("messages", inform(key, receiver="later")).status == 202
-
-
-def test_an_idempotency_key_is_never_ignored(node: Node) -> None:
-    """501 while the build lacks it, and nothing is done."""
-    key = str(uuid.uuid4())
-    answer = node.api.post("messages", inform(key), Idempotency_Key="abc")
-    if answer.status == 501:
-        assert answer.body["code"] == "not_implemented"
-        assert count(node.api, key) == 0
-        return
-    assert node.api.post("messages", inform(key), Idempotency_Key="abc").body == answer.body
-    assert count(node.api, key) == 1

@@ -17,6 +17,7 @@ from returns.result import Failure, Success
 from tests.hostile.cases import (
     Answered,
     Case,
+    Ended,
     Failed,
     Logged,
     NotPromoted,
@@ -106,7 +107,7 @@ async def _after_start(node: Node, case: Case, manifest: Manifest) -> tuple[str,
                 return "promoted", ["the next version took over"]
             error = done.failure()
             return str(error), _wrong_start(error, reason, detail)
-        case Silent() | Logged():
+        case Silent() | Logged() | Ended():
             return await _quietly(node, case)
         case _:
             return await _loudly(node, case)
@@ -168,7 +169,7 @@ async def _afterwards(node: Node, case: Case) -> list[str]:
     if cell is None:
         return ["the agent is gone"]
     outcome = case.outcome
-    fatal = isinstance(outcome, Failed) and outcome.fatal
+    fatal = isinstance(outcome, Ended) or (isinstance(outcome, Failed) and outcome.fatal)
     if isinstance(outcome, NotPromoted) and case.attacks == "export":
         fatal = Failed(outcome.reason).fatal
     if cell.restarts != fatal:

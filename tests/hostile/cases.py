@@ -43,6 +43,10 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
         return self.reason in FATAL_REASONS
 
 
+class Ended(msgspec.Struct, frozen=True, tag=True):
+    """The message is handled, and then the instance has ended itself in order; it is replaced."""
+
+
 class Answered(msgspec.Struct, frozen=True, tag=True):
     """The sender gets a reply of the agent itself with this content."""
 
@@ -71,7 +75,7 @@ class NotPromoted(msgspec.Struct, frozen=True, tag=True):
 
 
 Outcome: TypeAlias = (
-    Refused | NotStarted | Failed | Answered | Silent | Logged | Stopped | NotPromoted
+    Refused | NotStarted | Failed | Ended | Answered | Silent | Logged | Stopped | NotPromoted
 )
 
 

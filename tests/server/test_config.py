@@ -286,6 +286,7 @@ def test_secrets_are_never_shown() -> None:
         (data_url("/var/lib/caxton"), Path("/var/lib/caxton")),
         ("memory:", None),
         ("postgresql://db/caxton", Path("caxton-data")),
+        ("postgres:///caxton.main", Path("caxton-data")),
         ("jsonlines:///journal", Path("journal")),
         ("jsonlines:////var/journal/all.jsonl", Path("/var/journal")),
     ],
@@ -293,6 +294,29 @@ def test_secrets_are_never_shown() -> None:
 def test_the_data_folder_follows_from_the_url(url: str, folder: Path | None) -> None:
     """The folder of the database is also that of the module cache and the lock."""
     assert StorageConfig(url=url).folder() == folder
+
+
+def test_the_data_folder_of_a_server_is_a_setting() -> None:
+    """Where the database is no file, `storage.data` says where the rest is."""
+    url = "postgresql://db/caxton"
+    config = load(None, {"CAXTON_STORAGE__URL": url, "CAXTON_STORAGE__DATA": "/srv/c"}, {}).unwrap()
+    assert config.storage.folder() == Path("/srv/c")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:sec%2Fret@db/x",
+        "postgresql://me:sec/ret@db/x",
+        "postgresql://me:se@cret@db/x",
+        "postgresql://db/x?user=me&password=secret",
+    ],
+)
+def test_no_password_of_a_database_is_shown(url: str) -> None:
+    """However a password stands in the URL, the settings are shown without it."""
+    shown = str(load(None, {"CAXTON_STORAGE__URL": url}, {}).unwrap().flat()["storage.url"])
+    assert "***" in shown
+    assert "ret" not in shown
 
 
 def test_what_is_shown_can_be_read_back(tmp_path: Path) -> None:

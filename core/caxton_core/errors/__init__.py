@@ -57,6 +57,8 @@ from caxton_core.errors.problems import (
     Conflict,
     FieldError,
     InvalidValue,
+    KeyReused,
+    KeyUnderWay,
     NotFound,
     NotImplementedYet,
     Problem,
@@ -89,6 +91,8 @@ __all__ = [
     "InvalidSignature",
     "InvalidTransition",
     "InvalidValue",
+    "KeyReused",
+    "KeyUnderWay",
     "LimitExceeded",
     "Locked",
     "MailboxFull",
@@ -140,7 +144,7 @@ ConfigurationError: TypeAlias = InvalidSetting | InvalidValue | PluginError
 ObservabilityError: TypeAlias = TelemetryUnavailable
 CaxtonError: TypeAlias = (
     AgentError | RoutingError | DeploymentError | ResourceError | StorageError | SecurityError
-    | ConfigurationError | ObservabilityError | NotFound | Conflict | NotImplementedYet
+    | ConfigurationError | ObservabilityError | NotFound | Conflict | KeyReused | KeyUnderWay | NotImplementedYet
 )  # fmt: skip
 
 

@@ -56,6 +56,23 @@ class Conflict(Problem, frozen=True):
     SENTENCE = "Conflict: {detail}."
 
 
+class KeyReused(Problem, frozen=True):
+    """An Idempotency-Key that came with another request before."""
+
+    key: str
+    code = "idempotency_key_reused"
+    SENTENCE = "The Idempotency-Key {key!r} came with another request before: every request needs one of its own."
+
+
+class KeyUnderWay(Problem, frozen=True):
+    """An Idempotency-Key whose first request is not answered yet."""
+
+    key: str
+    code = "conflict"
+    retry_after: ClassVar[int] = 1
+    SENTENCE = "Conflict: the first request with the Idempotency-Key {key!r} is under way; its answer is yours later."
+
+
 class NotImplementedYet(Problem, frozen=True):
     """Contract.md names it, this build lacks it."""
 

@@ -15,5 +15,9 @@ RANDOM: Final = 64 * 1024
 TOO_LARGE: Final = -6
 
 
+class Ended(Exception):
+    """The guest asked to be ended, in order."""
+
+
 class Refused(Exception):
     """The guest asked for what ends its call: most often bytes that are not in its memory."""

@@ -240,6 +240,11 @@ def storage_for(
     url: str, schema: str, durability: Durability
 ) -> Result[Storage, StorageError | InvalidSetting]:
     """Make a storage, without connecting."""
+    address = url.partition("://")[2].partition("?")[0]
+    if address.count("@") > 1 or "@" in address.partition("/")[2]:
+        # What follows would be taken for a host or a database, and be named in errors.
+        detail = "write what is special in the user's name and password as %40 for @, %2F for / and so on"
+        return Failure(InvalidSetting("storage", "url", detail))
     try:
         parameters = conninfo_to_dict(url)
     except psycopg.Error:

@@ -55,6 +55,20 @@ def connected(command: Callable[Concatenate[Client, P], None]) -> Callable[P, No
     return run
 
 
+def retried(command: Callable[P, None]) -> Callable[P, None]:
+    """Give a command the options of what is done once however often it is asked for: `key` and `retry`, in seconds."""
+    from caxton_server.cli.durations import DURATION
+
+    command = click.option(
+        "--retry", type=DURATION, default="0s", show_default=True,
+        help="Try again for this long when no answer comes or the node is busy; it is done once all the same.",
+    )(command)  # fmt: skip
+    return click.option(
+        "--key",
+        help="The Idempotency-Key: the same command under the same key is done once in 24 hours.",
+    )(command)
+
+
 def connect(url: str, token_file: Any) -> Client:
     """Return a client for a node's address, closed when the command ends."""
     from urllib.parse import urlsplit

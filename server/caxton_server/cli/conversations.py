@@ -13,6 +13,7 @@ from caxton_server.cli.connections import (
     json_option,
     limit_option,
     plain,
+    retried,
 )
 from caxton_server.cli.durations import DURATION, NUMBER
 from caxton_server.cli.exits import Exit, Stopped
@@ -46,6 +47,7 @@ def conversation() -> None:
 @click.option("--ttl", help="How long the conversation may take at most, e.g. 5m.")
 @click.option("--wait", type=DURATION, help="Wait for its end, at most this long.")
 @click.option("--follow", is_flag=True, help="Print every message until its end; Ctrl-C cancels.")
+@retried
 @connected
 @json_option
 def start(
@@ -66,6 +68,8 @@ def start(
     ttl: str | None,
     wait: float | None,
     follow: bool,
+    key: str | None,
+    retry: float,
     json_: bool,
 ) -> None:
     """Let the server open a conversation with PARTICIPANTS; exit code 6 when --wait is too short.
@@ -103,7 +107,8 @@ def start(
     }
     given = {name: value for name, value in spec.items() if value is not None}
     timeout = None if wait is None else wait + _GRACE_SECONDS
-    begun = answer(node.start_conversation(given, timeout=timeout))
+    node.retry = retry
+    begun = answer(node.start_conversation(given, timeout=timeout, key=key))
     if follow:
         _follow(node, begun.id, json_)
     else:

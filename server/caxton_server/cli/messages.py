@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from caxton_server.cli.acl import read_acl
-from caxton_server.cli.connections import answer, connected, documents, json_option, plain
+from caxton_server.cli.connections import (
+    answer,
+    connected,
+    documents,
+    json_option,
+    plain,
+    retried,
+)
 from caxton_server.cli.durations import DURATION
 from caxton_server.cli.printing import as_json, clean, data, talk
 
@@ -121,9 +128,12 @@ def read_content(content: str, *, text: bool = False) -> Any:
 
 @click.command()
 @_message_options("inform")
+@retried
 @connected
 @json_option
-def send(node: Client, /, message: dict[str, Any], json_: bool) -> None:
+def send(
+    node: Client, /, message: dict[str, Any], key: str | None, retry: float, json_: bool
+) -> None:
     """Send a message and return when the node has it; TO is one agent, or several with commas.
 
     CONTENT is JSON if it can be read so, else text; - reads standard input.
@@ -133,8 +143,10 @@ def send(node: Client, /, message: dict[str, Any], json_: bool) -> None:
       caxton send pricer '{"sku": "A1", "price": 7}'
       caxton send --file message.json
       caxton send --acl message.acl
+      caxton send pricer 7 --retry 30s
     """
-    accepted = answer(node.send(message))
+    node.retry = retry
+    accepted = answer(node.send(message, key=key))
     if json_:
         data(accepted)
     else:
@@ -147,9 +159,18 @@ def send(node: Client, /, message: dict[str, Any], json_: bool) -> None:
 @click.option(
     "--wait", type=DURATION, default="5s", show_default=True, help="How long to wait for the reply."
 )
+@retried
 @connected
 @json_option
-def request(node: Client, /, message: dict[str, Any], wait: float, json_: bool) -> None:
+def request(
+    node: Client,
+    /,
+    message: dict[str, Any],
+    wait: float,
+    key: str | None,
+    retry: float,
+    json_: bool,
+) -> None:
     """Send a message, wait for the reply and print its content; exit code 6 when none comes.
 
     A refusal or a failure is a reply too.
@@ -158,7 +179,8 @@ def request(node: Client, /, message: dict[str, Any], wait: float, json_: bool) 
     Example:
       caxton request pricer '{"sku": "A1"}' --wait 10s
     """
-    exchange = answer(node.request(message, wait=wait))
+    node.retry = retry
+    exchange = answer(node.request(message, wait=wait, key=key))
     if json_:
         data(exchange)
         return

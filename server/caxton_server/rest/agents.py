@@ -40,14 +40,17 @@ async def create(call: Call[NoQuery]) -> Reply:
     manifest = uploads.manifest_of(found, call.node.config)
     if isinstance(manifest, Failure):
         return manifest
-    deployed = await call.node.deploy(manifest.unwrap(), found.module, signature=found.signature)
-    return deployed.map(
+    created = call.answers(
         lambda view: Answer(
             view,
             status=201,
             headers={"Location": f"{BASE}/agents/{view.agent.id}", "ETag": f'"{view.agent.etag}"'},
         )
     )
+    deployed = await call.node.deploy(
+        manifest.unwrap(), found.module, signature=found.signature, claim=call.claim
+    )
+    return deployed.map(created)
 
 
 async def index(call: Call[AgentsQuery]) -> Reply:
@@ -85,9 +88,8 @@ async def control(call: Call[NoQuery]) -> Reply:
     if changed is not None:
         return Failure(changed)
     verb = call.request.path.rpartition("/")[2]
-    return (await call.node.control(call.ref, verb)).map(
-        lambda view: etags.tagged(call.request, view, view.etag)
-    )
+    moved = call.answers(lambda view: etags.tagged(call.request, view, view.etag))
+    return (await call.node.control(call.ref, verb, claim=call.claim)).map(moved)
 
 
 async def stats(call: Call[NoQuery]) -> Reply:

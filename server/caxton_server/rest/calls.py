@@ -17,8 +17,14 @@ import msgspec
 from aiohttp import web
 from returns.result import Result
 
+from caxton_server.runtime.keys import Kept
+
 if TYPE_CHECKING:
+    from caxton_server.runtime.keys import Claim
     from caxton_server.runtime.node import Node
+
+encode = msgspec.json.Encoder(enc_hook=str).encode
+_KEPT_HEADERS = ("Location", "ETag")
 
 BASE = "/api/v1"
 """What every path but the probes begins with."""
@@ -73,6 +79,14 @@ class Call(Generic[Q]):
     query: Q
     body: bytes
     trace_id: str
+    claim: Claim | None = None
+    """The claim that the request's Idempotency-Key has; what creates or sends passes it to the node."""
+
+    def answers(self, render: Callable[[Any], Answer]) -> Callable[[Any], Answer]:
+        """Say how a view is answered, to the claim too, before the node is asked."""
+        if self.claim is not None:
+            self.claim.render = lambda view: render(view).kept()
+        return render
 
     @property
     def node(self) -> Node:
@@ -91,6 +105,11 @@ class Answer(msgspec.Struct, frozen=True):
     body: Any = None
     status: int = 200
     headers: Mapping[str, str] = {}
+
+    def kept(self) -> Kept:
+        """Return what is kept of it under an Idempotency-Key."""
+        headers = {name: self.headers[name] for name in _KEPT_HEADERS if name in self.headers}
+        return Kept("", "", self.status, headers, msgspec.Raw(encode(self.body)))
 
 
 Reply: TypeAlias = Result[Answer, object] | web.StreamResponse

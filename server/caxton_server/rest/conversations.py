@@ -40,18 +40,17 @@ async def create(call: Call[NoQuery]) -> Reply:
     if not spec.participants:
         wrong = FieldError("/participants", "at least one is needed")
         return Failure(InvalidRequest("The body is not valid.", (wrong,)))
-    begun = call.node.start_conversation(spec)
-    if spec.wait is None:
-        opened = await begun
-    else:
-        opened = await until_stopped(call.edge, begun, "end of the conversation")
-    return opened.map(
+    opened = call.answers(
         lambda view: Answer(
             view,
             status=201 if spec.wait is None else 200,
             headers={"Location": f"{BASE}/conversations/{view.id}"},
         )
     )
+    begun = call.node.start_conversation(spec, claim=call.claim)
+    if spec.wait is None:
+        return (await begun).map(opened)
+    return (await until_stopped(call.edge, begun, "end of the conversation")).map(opened)
 
 
 async def index(call: Call[ConversationsQuery]) -> Reply:
@@ -73,7 +72,8 @@ async def show(call: Call[NoQuery]) -> Reply:
 
 async def cancel(call: Call[NoQuery]) -> Reply:
     """Ask the participants to end a conversation the server initiated."""
-    return (await call.node.cancel_conversation(call.ref)).map(Answer)
+    cancelled = call.answers(Answer)
+    return (await call.node.cancel_conversation(call.ref, claim=call.claim)).map(cancelled)
 
 
 async def index_messages(call: Call[ConversationMessagesQuery]) -> Reply:

@@ -21,7 +21,8 @@ async def index(call: Call[PageQuery]) -> Reply:
 
 async def redrive(call: Call[NoQuery]) -> Reply:
     """Send a dead letter again; an opener gets a new conversation."""
-    return (await call.node.redrive(call.ref)).map(lambda view: Answer(view, status=202))
+    sent = call.answers(lambda view: Answer(view, status=202))
+    return (await call.node.redrive(call.ref, claim=call.claim)).map(sent)
 
 
 async def remove(call: Call[NoQuery]) -> Reply:

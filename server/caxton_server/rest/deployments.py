@@ -31,16 +31,17 @@ async def create(call: Call[NoQuery]) -> Reply:
         wrong = FieldError("/agent", f"the manifest is that of {wanted.name}")
         return Failure(InvalidRequest("The body is not valid.", (wrong,)))
     strategy = _strategy(found.strategy)
-    deployed = await call.node.update(
-        wanted, found.module, signature=found.signature, strategy=strategy
-    )
-    return deployed.map(
+    accepted = call.answers(
         lambda view: Answer(
             view.deployment,
             status=202,
             headers={"Location": f"{BASE}/deployments/{view.deployment.id}"},
         )
     )
+    deployed = await call.node.update(
+        wanted, found.module, signature=found.signature, strategy=strategy, claim=call.claim
+    )
+    return deployed.map(accepted)
 
 
 async def index(call: Call[PageQuery]) -> Reply:

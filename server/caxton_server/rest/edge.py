@@ -9,17 +9,17 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import structlog
 from aiohttp import web
-from caxton_core.errors import NotFound, NotImplementedYet, PayloadTooLarge, StorageFault
+from caxton_core.errors import NotFound, PayloadTooLarge, StorageFault
 from returns.result import Failure, Result, Success
 
-from caxton_server.rest import bodies, guards
+from caxton_server.rest import bodies, guards, keys
 from caxton_server.rest.calls import (
     BASE,
     EDGE,
@@ -30,6 +30,7 @@ from caxton_server.rest.calls import (
     Phase,
     Reply,
     Route,
+    encode,
 )
 from caxton_server.rest.problems import (
     MEDIA_TYPE,
@@ -42,15 +43,18 @@ from caxton_server.rest.problems import (
     headers_of,
 )
 from caxton_server.rest.queries import parse_query
+from caxton_server.runtime.keys import Kept
 from caxton_server.telemetry import traces
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler as WebHandler
 
 UNMATCHED = "unmatched"
+DURABILITY = "Caxton-Durability"
+"""The header that says what an acknowledgement is worth: disk, process or memory."""
+_CHANGING = frozenset({"POST", "DELETE"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _LOG: Any = structlog.get_logger("caxton.http")
-_encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 def application(edge: Edge, routes: Iterable[Route]) -> web.Application:
@@ -72,12 +76,41 @@ def _endpoint(edge: Edge, route: Route) -> WebHandler:
         trace_id = traces.current()
         match await _admit(edge, route, request, trace_id):
             case Success(call):
-                return _render(await route.handler(call), trace_id)
+                response = await _answer(route, call)
+                if route.method in _CHANGING and response.status < 400:
+                    response.headers[DURABILITY] = call.node.storage.durability
+                return response
             case Failure(error):
                 return problem(error, trace_id)
         raise AssertionError("a Result is a Success or a Failure")
 
     return endpoint
+
+
+async def _answer(route: Route, call: Call[Any]) -> web.StreamResponse:
+    """Let a handler answer, once for each Idempotency-Key."""
+    key = keys.key_of(call.request) if route.method == "POST" else Success(None)
+    if isinstance(key, Failure):
+        return problem(key.failure(), call.trace_id)
+    if key.unwrap() is None:
+        return _render(await route.handler(call), call.trace_id)
+    digest = await keys.digest_of(call.request, call.body)
+    claimed = await call.node.claim(keys.client_of(call.edge), key.unwrap() or "", digest)
+    if isinstance(claimed, Failure):
+        return problem(claimed.failure(), call.trace_id)
+    claim = claimed.unwrap()
+    if isinstance(claim, Kept):
+        return keys.response_of(claim, again=True)
+    again = claim.reference != ""
+    try:
+        reply = await route.handler(dataclasses.replace(call, claim=claim))
+    finally:
+        claim.end()
+    if claim.kept is not None and isinstance(reply, Success):
+        return keys.response_of(claim.kept, again=again)
+    if isinstance(reply, Success):
+        _LOG.error("an answer was not kept under its key", route=route.path)
+    return _render(reply, call.trace_id)
 
 
 async def _admit(
@@ -88,8 +121,6 @@ async def _admit(
         refused = guards.refusal(edge, request)
         if refused is not None:
             return Failure(refused)
-    if route.method == "POST" and "Idempotency-Key" in request.headers:
-        return Failure(NotImplementedYet("Idempotency-Key"))
     parsed = parse_query({} if route.probe else request.query, route.query)
     if isinstance(parsed, Failure):
         return parsed
@@ -121,7 +152,7 @@ def _response(answer: Answer) -> web.Response:
     if answer.body is None:
         return web.Response(status=answer.status, headers=answer.headers)
     return web.Response(
-        body=_encode(answer.body),
+        body=encode(answer.body),
         status=answer.status,
         headers=answer.headers,
         content_type="application/json",
@@ -134,7 +165,7 @@ def problem(error: object, trace_id: str) -> web.Response:
         _LOG.error("error without a status", error=repr(error))
     view = describe(error, trace_id)
     return web.Response(
-        body=_encode(view),
+        body=encode(view),
         status=view.status,
         headers=headers_of(error),
         content_type=MEDIA_TYPE,

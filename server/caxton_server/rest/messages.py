@@ -54,12 +54,14 @@ async def send(call: Call[SendQuery]) -> Reply:
     if _is_signed(body):
         return Failure(SenderNotAllowed(api))
     if call.query.wait is None:
-        return (await call.node.send(body)).map(lambda view: Answer(view, status=202))
+        accepted = call.answers(lambda view: Answer(view, status=202))
+        return (await call.node.send(body, claim=call.claim)).map(accepted)
     seconds = parse_wait(call.query.wait)
     if isinstance(seconds, Failure):
         return seconds
-    asked = call.node.request(body, wait=seconds.unwrap())
-    return (await until_stopped(call.edge, asked, "reply")).map(Answer)
+    replied = call.answers(Answer)
+    asked = call.node.request(body, wait=seconds.unwrap(), claim=call.claim)
+    return (await until_stopped(call.edge, asked, "reply")).map(replied)
 
 
 async def index(call: Call[MessagesQuery]) -> Reply:

@@ -31,12 +31,13 @@ async def create(call: Call[PushQuery]) -> Reply:
     signature = _signature(call)
     if isinstance(signature, Failure):
         return signature
-    pushed = await call.node.push_module(
-        call.body, call.query.profile, signature=signature.unwrap()
-    )
-    return pushed.map(
+    kept = call.answers(
         lambda view: Answer(view, status=201, headers={"Location": f"{BASE}/modules/{view.sha256}"})
     )
+    pushed = await call.node.push_module(
+        call.body, call.query.profile, signature=signature.unwrap(), claim=call.claim
+    )
+    return pushed.map(kept)
 
 
 async def index(call: Call[PageQuery]) -> Reply:

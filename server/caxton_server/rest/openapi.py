@@ -10,6 +10,7 @@ import msgspec
 from caxton_core import __version__
 from returns.result import Success
 
+from caxton_server.rest import keys
 from caxton_server.rest.calls import BASE, Answer, Call, NoQuery, Reply, Route
 from caxton_server.rest.problems import MEDIA_TYPE, ProblemView
 
@@ -58,12 +59,13 @@ def _operation(route: Route, schema_of: dict[str, Any]) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": route.summary,
         "operationId": _operation_id(route),
-        "parameters": [*_path_parameters(route), *_query_parameters(route)],
+        "parameters": [*_path_parameters(route), *_query_parameters(route), *_headers(route)],
         "responses": {
             **{
                 str(status): _response(route, kind, schema_of)
                 for status, kind in route.answers.items()
             },
+            **_refusals(route, schema_of),
             "default": {
                 "description": "An error.",
                 "content": {MEDIA_TYPE: {"schema": schema_of[repr(ProblemView)]}},
@@ -86,11 +88,52 @@ def _operation_id(route: Route) -> str:
     return "_".join([route.method.lower(), *filter(None, words)])
 
 
+def _keyed(route: Route) -> bool:
+    """Tell whether a route honours Idempotency-Key: all that create or send do."""
+    return route.method == "POST" and bool(route.answers)
+
+
+def _headers(route: Route) -> list[dict[str, Any]]:
+    if not _keyed(route):
+        return []
+    schema = {"type": "string", "minLength": 1, "maxLength": keys.LONGEST}
+    return [
+        {
+            "name": keys.HEADER,
+            "in": "header",
+            "required": False,
+            "schema": schema,
+            "description": "Names the request: sent again within 24 hours, it is done once and answered as the first time.",
+        }
+    ]
+
+
+def _refusals(route: Route, schema_of: dict[str, Any]) -> dict[str, Any]:
+    """Describe what else a key can be answered with."""
+    if not _keyed(route):
+        return {}
+    content = {MEDIA_TYPE: {"schema": schema_of[repr(ProblemView)]}}
+    return {
+        "409": {
+            "description": "A conflict; with Retry-After when the first request under this Idempotency-Key is under way.",
+            "content": content,
+        },
+        "422": {
+            "description": "Not valid; `idempotency_key_reused` when this Idempotency-Key came with another request.",
+            "content": content,
+        },
+    }
+
+
 def _response(route: Route, kind: Any, schema_of: dict[str, Any]) -> dict[str, Any]:
-    if kind is None:
-        return {"description": "Done."}
-    media = "text/event-stream" if route.stream else "application/json"
-    return {"description": "Done.", "content": {media: {"schema": schema_of[repr(kind)]}}}
+    described: dict[str, Any] = {"description": "Done."}
+    if _keyed(route):
+        again = {"schema": {"const": "true"}, "description": "This is the first answer again."}
+        described["headers"] = {keys.REPLAYED: again}
+    if kind is not None:
+        media = "text/event-stream" if route.stream else "application/json"
+        described["content"] = {media: {"schema": schema_of[repr(kind)]}}
+    return described
 
 
 def _path_parameters(route: Route) -> list[dict[str, Any]]:

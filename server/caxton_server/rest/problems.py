@@ -35,6 +35,7 @@ CODES: Final[Mapping[str, Code]] = {
     "method_not_allowed": Code(405, "Method not allowed"),
     "request_timeout": Code(408, "The request did not arrive in time"),
     "conflict": Code(409, "Conflict"),
+    "idempotency_key_reused": Code(422, "Idempotency-Key used before"),
     "rolled_back": Code(409, "Rolled back"),
     "gone": Code(410, "Gone"),
     "precondition_failed": Code(412, "Precondition failed"),

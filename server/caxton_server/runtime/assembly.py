@@ -29,6 +29,7 @@ from caxton_server.runtime.ams import Ams
 from caxton_server.runtime.attempts import Attempts
 from caxton_server.runtime.cells import Cell
 from caxton_server.runtime.checkpoints import Checkpoints
+from caxton_server.runtime.client_ids import ClientIds
 from caxton_server.runtime.conversations import Conversations
 from caxton_server.runtime.dead_letters import DeadLetters
 from caxton_server.runtime.deployments import Deployments
@@ -41,9 +42,11 @@ from caxton_server.runtime.initiators import Initiators
 from caxton_server.runtime.journal import Journal
 from caxton_server.runtime.journal_drivers import ThreadDriver
 from caxton_server.runtime.kernel import Kernel
+from caxton_server.runtime.keys import Keys
 from caxton_server.runtime.loop import Loop
 from caxton_server.runtime.messages import Messages
 from caxton_server.runtime.modules import Modules
+from caxton_server.runtime.operators import Operators
 from caxton_server.runtime.records import CODEC
 from caxton_server.runtime.recovery import Recovery
 from caxton_server.runtime.retention import Retention
@@ -221,9 +224,12 @@ class Runtime:
         signatures = Signatures(kernel, trust, lambda event: self.conversations_.publish(event))
         self.modules_ = Modules(kernel, self.storage, self.sandboxes, profiles, signatures)
         strategies = {strategy.name: strategy for strategy in self.registry.strategies()}
+        self.operators = Operators(kernel, self.agents_, self.modules_)
         self.deployments_ = Deployments(kernel, self.agents_, self.modules_, strategies)
         self.histories = Histories(kernel)
-        self.messages_ = Messages(kernel, self.router, self.performer, self.histories)
+        ids = ClientIds(kernel)
+        self.keys = Keys(ids)
+        self.messages_ = Messages(kernel, self.router, self.performer, self.histories, ids)
         self.initiators = Initiators(kernel, self.conversations_, timers, self.messages_)
         self.dead_letters_ = DeadLetters(
             kernel, self.router, self.conversations_, self.performer, self.messages_

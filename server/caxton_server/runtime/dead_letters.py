@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from caxton_server.runtime.conversations import Conversations
     from caxton_server.runtime.effects import Performer
     from caxton_server.runtime.kernel import Kernel
+    from caxton_server.runtime.keys import Claim
     from caxton_server.runtime.messages import Messages
     from caxton_server.runtime.router import Router
 
@@ -78,7 +79,9 @@ class DeadLetters:
         await journal.wait(journal.put_row(Row("dead_letters", letter_id, {}, deleted=True)))
         return Success(None)
 
-    async def redrive(self, letter_id: str) -> Result[AcceptedView, Any]:
+    async def redrive(
+        self, letter_id: str, *, claim: Claim | None = None
+    ) -> Result[AcceptedView, Any]:
         """Send a dead letter again, to the receiver that did not get it."""
         behind = self.messages.behind()
         if behind is not None:
@@ -98,10 +101,12 @@ class DeadLetters:
                 return Failure(sent.failure())
             # In one turn with the message: it is sent again and gone, or neither.
             self.kernel.journal.put_row(Row("dead_letters", letter.id, {}, deleted=True))
-            await self.kernel.journal.wait(self.kernel.journal.position)
             message = sent.unwrap()
-            durability = self.storage.durability
-            return Success(AcceptedView(message.id, message.conversation_id, durability))
+            view = AcceptedView(message.id, message.conversation_id, self.storage.durability)
+            if claim is not None:
+                claim.settle(view)
+            await self.kernel.journal.wait(self.kernel.journal.position)
+            return Success(view)
         finally:
             self._under_way.discard(letter_id)
 

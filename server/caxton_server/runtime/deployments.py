@@ -42,10 +42,10 @@ from caxton_core.ids import DeploymentId, ModuleDigest
 from caxton_core.messages import format_time
 from caxton_core.ports import Fault, Row
 from caxton_core.resources import Manifest, nearest
-from caxton_core.views import DeploymentView, Page
+from caxton_core.views import DeployedView, DeploymentView, Page
 from returns.result import Failure, Result, Success
 
-from caxton_server.runtime import budgets, handovers
+from caxton_server.runtime import budgets, handovers, listings
 from caxton_server.runtime.cells import Cell
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 
     from caxton_server.runtime.agents import Agents
     from caxton_server.runtime.kernel import Kernel
+    from caxton_server.runtime.keys import Claim
     from caxton_server.runtime.modules import Modules
 
 START_SECONDS = 10.0
@@ -82,6 +83,7 @@ class Rollout:
         manifest: Manifest,
         sandbox: str,
         cell: Cell | None,
+        claim: Claim | None,
     ) -> None:
         self.deployment, self.manifest, self.sandbox, self.cell = (
             deployment,
@@ -89,8 +91,14 @@ class Rollout:
             sandbox,
             cell,
         )
+        self.claim = claim
         self.candidate: Cell | None = None
         self.failure: StartFailed | None = None
+
+    def in_place(self, fault: Fault | None) -> None:
+        """Keep the claim in the go that puts the version in place, if that went well."""
+        if fault is None and self.claim is not None:
+            self.claim.refer(self.deployment.id)
 
 
 class Deployments:
@@ -114,9 +122,12 @@ class Deployments:
         signature: Signature | None = None,
         strategy: str = "direct",
         cell: Cell | None = None,
-    ) -> Result[tuple[Cell, DeploymentView], DeployError]:
+        claim: Claim | None = None,
+    ) -> Result[DeployedView, DeployError]:
         """Bring a version into service; without a `cell` it is an agent's first."""
         kernel = self.kernel
+        if claim is not None and claim.reference:
+            return await self._deployed(claim)
         if cell is None and (
             manifest.name in kernel.directory or manifest.name in self.agents.reserved
         ):
@@ -141,16 +152,34 @@ class Deployments:
             )
             if refused is not None:
                 return Failure(refused)
-            rollout = self._begin(manifest, digest.unwrap(), kind.name, strategy, cell)
+            rollout = self._begin(manifest, digest.unwrap(), kind.name, strategy, cell, claim)
             await self._observe(rollout, Validated())
         finally:
             self.agents.reserved.discard(manifest.name)
         view = self._record(rollout)
-        await kernel.journal.wait(kernel.journal.position)
         if rollout.failure is not None:
+            await kernel.journal.wait(kernel.journal.position)
             return Failure(rollout.failure)
         assert rollout.cell is not None
-        return Success((rollout.cell, view))
+        deployed = DeployedView(listings.agent_view(rollout.cell), view)
+        if claim is not None:
+            claim.settle(deployed)
+        await kernel.journal.wait(kernel.journal.position)
+        return Success(deployed)
+
+    async def _deployed(self, claim: Claim) -> Result[DeployedView, DeployError]:
+        """Answer for a deployment whose request came before, and whose answer did not come to be known."""
+        shown = await self.show(claim.reference)
+        if isinstance(shown, Failure):
+            return Failure(shown.failure())
+        view = shown.unwrap()
+        cell = self.kernel.find(view.agent)
+        if not isinstance(cell, Cell):
+            return Failure(Conflict(f"{view.agent} was deployed, and has been removed since"))
+        deployed = DeployedView(listings.agent_view(cell), view)
+        claim.settle(deployed)
+        await self.kernel.journal.wait(self.kernel.journal.position)
+        return Success(deployed)
 
     def _no_profile(self, manifest: Manifest) -> FieldError:
         profiles = sorted(self.modules.profiles)
@@ -185,6 +214,7 @@ class Deployments:
         sandbox: str,
         strategy: str,
         cell: Cell | None,
+        claim: Claim | None,
     ) -> Rollout:
         kernel = self.kernel
         kernel.tick()
@@ -200,7 +230,7 @@ class Deployments:
             state=DeploymentState.VALIDATING, created=kernel.now, strategy=strategy,
             previous="" if cell is None else cell.manifest.version, since=kernel.now,
         )  # fmt: skip
-        rollout = Rollout(deployment, manifest, sandbox, cell)
+        rollout = Rollout(deployment, manifest, sandbox, cell, claim)
         rollout.candidate = candidate
         self._publish_start(candidate, deployment)
         return rollout
@@ -280,9 +310,15 @@ class Deployments:
         candidate = rollout.candidate
         assert candidate is not None
         started: asyncio.Future[Fault | None] = asyncio.get_running_loop().create_future()
-        self.agents.try_out(
-            candidate, lambda fault: None if started.done() else started.set_result(fault)
-        )
+
+        def done(fault: Fault | None) -> None:
+            if not started.done():
+                # The first version of an agent is in place once it has started.
+                if rollout.cell is None:
+                    rollout.in_place(fault)
+                started.set_result(fault)
+
+        self.agents.try_out(candidate, done)
         try:
             return await asyncio.wait_for(started, START_SECONDS)
         except TimeoutError:
@@ -299,10 +335,13 @@ class Deployments:
         while rollout.cell.parked:  # noqa: ASYNC110 - a step ends inside the kernel, which knows no asyncio
             await asyncio.sleep(SWAP_MS / 1000)
         ended: asyncio.Future[Fault | None] = asyncio.get_running_loop().create_future()
-        handovers.hand_over(
-            self.agents, rollout.cell, candidate,
-            lambda fault: None if ended.done() else ended.set_result(fault),
-        )  # fmt: skip
+
+        def done(fault: Fault | None) -> None:
+            if not ended.done():
+                rollout.in_place(fault)
+                ended.set_result(fault)
+
+        handovers.hand_over(self.agents, rollout.cell, candidate, done)
         return await ended
 
     # Rows

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from caxton_server.runtime.conversations import Conversations
     from caxton_server.runtime.histories import Histories
     from caxton_server.runtime.kernel import Kernel
+    from caxton_server.runtime.keys import Claim
     from caxton_server.runtime.messages import Messages
     from caxton_server.runtime.timers import Timers
 
@@ -49,14 +50,13 @@ _log = logging.getLogger(__name__)
 
 
 class Attendance:
-    """The server at one conversation: it listens from before the opener until the end, which completes `ended`."""
+    """The server at one conversation: it listens from before the opener until the end."""
 
     def __init__(
         self, initiator: Initiator, kernel: Kernel, conversations: Conversations, messages: Messages
     ) -> None:
         self.initiator, self.kernel = initiator, kernel
         self.conversations, self.messages = conversations, messages
-        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         listen(kernel.listeners, initiator.id, initiator.note)
         listen(conversations.listeners, initiator.id, self.moved)
         conversations.reports[initiator.id] = initiator.report
@@ -69,8 +69,6 @@ class Attendance:
             self.leave()
             key = _PREFIX + conversation.id
             self.kernel.journal.put_row(Row("meta", key, {}, deleted=True))
-            if not self.ended.done():
-                self.ended.set_result(None)
 
     def leave(self) -> None:
         """Listen no more."""
@@ -96,8 +94,15 @@ class Initiators:
         )
         self.storage = kernel.journal.storage
 
-    async def start(self, spec: ConversationSpec) -> Result[ConversationView, Problem]:
+    async def start(
+        self, spec: ConversationSpec, *, claim: Claim | None = None
+    ) -> Result[ConversationView, Problem]:
         """Open a conversation; with `wait`, return when it has ended."""
+        if claim is not None and claim.reference:
+            wait = _duration(spec.wait, "wait")
+            if isinstance(wait, Failure):
+                return Failure(wait.failure())
+            return await self._opened(claim.reference, wait.unwrap(), claim)
         kernel = self.kernel
         behind = self.messages.behind()
         if behind is not None:
@@ -106,7 +111,7 @@ class Initiators:
         made = self._plan(spec)
         if isinstance(made, Failure):
             return Failure(made.failure())
-        protocol, planned, wait, ttl = made.unwrap()
+        protocol, planned, until, ttl = made.unwrap()
         draft = opening_of(protocol, planned)
         conversation_id = draft.conversation_id = kernel.uuids.next(kernel.now)
         attended = self._attend(conversation_id, protocol, planned)
@@ -119,14 +124,48 @@ class Initiators:
         if self.conversations.open.get(conversation_id) is not None:
             key, body = _PREFIX + conversation_id, msgspec.json.encode(planned)
             kernel.journal.put_row(Row("meta", key, {}, body))
-        await kernel.journal.wait(kernel.journal.position)
+        return await self._acknowledged(conversation_id, until, claim)
+
+    async def _acknowledged(
+        self, conversation_id: str, wait: int | None, claim: Claim | None
+    ) -> Result[ConversationView, Problem]:
+        """Answer with what has just been done to a conversation; what the claim needs is kept in the same go."""
+        known = self.conversations.open.get(conversation_id)
+        if claim is not None:
+            if known is not None and wait is None:
+                view = self.conversations.view(known)
+                claim.settle(view)
+                await self.kernel.journal.wait(self.kernel.journal.position)
+                return Success(view)
+            claim.refer(conversation_id)
+        return await self._opened(conversation_id, wait, claim)
+
+    async def _opened(
+        self, conversation_id: str, wait: int | None, claim: Claim | None
+    ) -> Result[ConversationView, Problem]:
+        """Return a conversation that was opened; with `wait`, when it has ended."""
+        journal, listeners = self.kernel.journal, self.conversations.listeners
         if wait is not None:
+            ended = asyncio.Event()
+
+            def moved(conversation: Conversation) -> None:
+                if not conversation.open_legs:
+                    ended.set()
+
+            listen(listeners, conversation_id, moved)
             try:
-                await asyncio.wait_for(asyncio.shield(attended.ended), wait / 1000)
+                await journal.wait(journal.position)
+                if conversation_id in self.conversations.open:
+                    await asyncio.wait_for(ended.wait(), wait / 1000)
             except TimeoutError:
                 return Failure(Timeout(f"end of conversation {conversation_id}", wait / 1000))
-            await kernel.journal.wait(kernel.journal.position)
-        return await self.show(conversation_id)
+            finally:
+                unlisten(listeners, conversation_id, moved)
+        shown = await self.show(conversation_id)
+        if claim is not None and isinstance(shown, Success):
+            claim.settle(shown.unwrap())
+            await journal.wait(journal.position)
+        return shown
 
     def _plan(
         self, spec: ConversationSpec
@@ -208,7 +247,10 @@ class Initiators:
         known = self.conversations.open.get(conversation_id)
         if known is not None:
             self.kernel.tick()
-            return Success(self.conversations.view(known))
+            view = self.conversations.view(known)
+            # What it shows has happened for good before anybody sees it.
+            await self.kernel.journal.wait(self.kernel.journal.position)
+            return Success(view)
         await self.kernel.journal.readable()
         row = await asyncio.to_thread(self.storage.get, "conversations", conversation_id)
         if row is None:
@@ -245,8 +287,12 @@ class Initiators:
             [views[key] for key in keys[:limit]], keys[limit - 1] if len(keys) > limit else None
         )
 
-    async def cancel(self, conversation_id: str) -> Result[ConversationView, Problem]:
+    async def cancel(
+        self, conversation_id: str, *, claim: Claim | None = None
+    ) -> Result[ConversationView, Problem]:
         """Send a cancel to every participant whose leg is open."""
+        if claim is not None and claim.reference:
+            return await self._opened(conversation_id, None, claim)
         behind = self.messages.behind()
         if behind is not None:
             return Failure(behind)
@@ -269,8 +315,7 @@ class Initiators:
         routed = self.messages.route(draft)
         if isinstance(routed, Failure):
             return Failure(routed.failure())
-        await self.kernel.journal.wait(self.kernel.journal.position)
-        return await self.show(conversation_id)
+        return await self._acknowledged(conversation_id, None, claim)
 
 
 def _duration(text: str | None, field: str) -> Result[int | None, InvalidMessage]:

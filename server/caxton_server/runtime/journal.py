@@ -318,6 +318,11 @@ class Journal:
             self.flush()
         await self._stored.until(position)
 
+    @property
+    def readable_upto(self) -> int:
+        """Return the position up to which a read of the storage finds what was given."""
+        return self._stored.reached
+
     async def readable(self) -> None:
         """Return when a read of the storage finds everything given so far; raises `StorageFault` as `wait` does."""
         self.settle()

@@ -31,7 +31,6 @@ from caxton_core.errors import (
 )  # fmt: skip
 from caxton_core.ids import ConversationId, MessageId
 from caxton_core.messages import Draft, FipaMessage, Performative, parse_draft
-from caxton_core.ports import Row
 from caxton_core.views import AcceptedView, ExchangeView
 from returns.result import Failure, Result, Success
 
@@ -41,9 +40,11 @@ from caxton_server.runtime.kernel import unlisten
 from caxton_server.runtime.verdicts import Refused
 
 if TYPE_CHECKING:
+    from caxton_server.runtime.client_ids import ClientIds
     from caxton_server.runtime.effects import Performer
     from caxton_server.runtime.histories import Histories
     from caxton_server.runtime.kernel import Kernel
+    from caxton_server.runtime.keys import Claim
     from caxton_server.runtime.router import Router
 
 SendError: TypeAlias = (
@@ -52,8 +53,8 @@ SendError: TypeAlias = (
 )  # fmt: skip
 
 
-class ClientId(msgspec.Struct, frozen=True):
-    """What is remembered of an id that a client chose."""
+class Known(msgspec.Struct, frozen=True):
+    """What is remembered of a message whose id its client chose."""
 
     digest: str
     answer: AcceptedView
@@ -63,27 +64,42 @@ class Messages:
     """The API agent's side of the router."""
 
     def __init__(
-        self, kernel: Kernel, router: Router, performer: Performer, histories: Histories
+        self,
+        kernel: Kernel,
+        router: Router,
+        performer: Performer,
+        histories: Histories,
+        ids: ClientIds,
     ) -> None:
         self.kernel, self.router, self.performer = kernel, router, performer
-        self.histories = histories
+        self.histories, self.ids = histories, ids
         self.storage = kernel.journal.storage
         self.said: dict[str, Callable[[FipaMessage], None]] = {}
         """Who is told of what the API agent has said in a conversation."""
-        self._recent: dict[str, ClientId] = {}
 
-    async def send(self, body: bytes) -> Result[AcceptedView, SendError]:
+    async def send(
+        self, body: bytes, *, claim: Claim | None = None
+    ) -> Result[AcceptedView, SendError]:
         """Route a message from the API and acknowledge it once it is durable."""
         draft = await self._parse(body)
         if isinstance(draft, Failure):
             return Failure(draft.failure())
         known = await self._known(draft.unwrap(), body)
         if known is not None:
+            if claim is not None and isinstance(known, Success):
+                claim.settle(known.unwrap())
+                await self.kernel.journal.wait(self.kernel.journal.position)
             return known
-        return (await self._routed(draft.unwrap(), body)).map(lambda routed: routed[0])
+        settle = None if claim is None else claim.settle
+        return (await self._routed(draft.unwrap(), body, settle)).map(lambda routed: routed[0])
 
-    async def request(self, body: bytes, *, wait: float) -> Result[ExchangeView, SendError]:
+    async def request(
+        self, body: bytes, *, wait: float, claim: Claim | None = None
+    ) -> Result[ExchangeView, SendError]:
         """Route a message and wait for the first reply in its conversation that is no `agree`."""
+        if claim is not None and claim.reference:
+            asked = msgspec.json.decode(claim.reference, type=AcceptedView)
+            return await self._answered(asked, wait, claim)
         parsed = await self._parse(body)
         if isinstance(parsed, Failure):
             return Failure(parsed.failure())
@@ -94,19 +110,33 @@ class Messages:
         if isinstance(known, Failure):
             return Failure(known.failure())
         if known is not None:
-            return await self._answered(known.unwrap(), wait)
+            return await self._answered(known.unwrap(), wait, claim)
+
+        def refer(accepted: AcceptedView) -> None:
+            if claim is not None:
+                claim.refer(msgspec.json.encode(accepted).decode())
+
         with self._listening(draft.conversation_id) as reply:
-            routed = await self._routed(draft, body)
+            routed = await self._routed(draft, body, refer)
             if isinstance(routed, Failure):
                 return Failure(routed.failure())
             try:
                 answer = await asyncio.wait_for(reply, wait)
             except TimeoutError:
                 return Failure(Timeout("reply", wait))
-        await self.kernel.journal.wait(self.kernel.journal.position)
-        return Success(ExchangeView(document(routed.unwrap()[1]), document(answer)))
+        exchange = ExchangeView(document(routed.unwrap()[1]), document(answer))
+        return Success(await self._exchanged(exchange, claim))
 
-    async def _answered(self, asked: AcceptedView, wait: float) -> Result[ExchangeView, SendError]:
+    async def _exchanged(self, exchange: ExchangeView, claim: Claim | None) -> ExchangeView:
+        """Return an exchange once the reply is durable, and the claim to it."""
+        if claim is not None:
+            claim.settle(exchange)
+        await self.kernel.journal.wait(self.kernel.journal.position)
+        return exchange
+
+    async def _answered(
+        self, asked: AcceptedView, wait: float, claim: Claim | None
+    ) -> Result[ExchangeView, SendError]:
         """Find or await the reply to a message that was sent before."""
         with self._listening(asked.conversation_id) as reply:
             found = await self.histories.exchange(asked.conversation_id, asked.id)
@@ -118,8 +148,7 @@ class Messages:
                     answer = document(await asyncio.wait_for(reply, wait))
                 except TimeoutError:
                     return Failure(Timeout("reply", wait))
-                await self.kernel.journal.wait(self.kernel.journal.position)
-        return Success(ExchangeView(message, answer))
+        return Success(await self._exchanged(ExchangeView(message, answer), claim))
 
     @contextlib.contextmanager
     def _listening(self, conversation_id: str) -> Iterator[asyncio.Future[FipaMessage]]:
@@ -160,22 +189,19 @@ class Messages:
         """Return the answer to an id that was used before."""
         if draft.id is None:
             return None
-        known = self._recent.get(draft.id)
-        if known is None:
-            row = await asyncio.to_thread(self.storage.get, "client_ids", draft.id)
-            known = self._recent.get(draft.id)
-            if known is None and row is not None:
-                known = msgspec.json.decode(row.body, type=ClientId)
-        if known is None:
+        kept = await self.ids.find(draft.id)
+        if kept is None:
             return None
+        known = msgspec.json.decode(kept, type=Known)
         if known.digest != _digest(body):
             return Failure(Conflict(f"message {draft.id} was sent before with another body"))
         await self.kernel.journal.wait(self.kernel.journal.position)
         return Success(known.answer)
 
     async def _routed(
-        self, draft: Draft, body: bytes
+        self, draft: Draft, body: bytes, accept: Callable[[AcceptedView], None] | None
     ) -> Result[tuple[AcceptedView, FipaMessage], SendError]:
+        """Route a message; what is to be kept of it, by its id and by `accept`, is kept in the same go."""
         journal = self.kernel.journal
         behind = self.behind()
         if behind is not None:
@@ -186,15 +212,10 @@ class Messages:
         message = routed.unwrap()
         answer = AcceptedView(message.id, message.conversation_id, self.storage.durability)
         if draft.id is not None:
-            known = ClientId(_digest(body), answer)
-            self._recent[draft.id] = known
-            if len(self._recent) > 10_000:
-                del self._recent[next(iter(self._recent))]
-            columns: dict[str, str | int | None] = {
-                "digest": known.digest,
-                "created": self.kernel.now,
-            }
-            journal.put_row(Row("client_ids", draft.id, columns, msgspec.json.encode(known)))
+            known = Known(_digest(body), answer)
+            self.ids.keep(draft.id, known.digest, msgspec.json.encode(known))
+        if accept is not None:
+            accept(answer)
         await journal.wait(journal.position)
         return Success((answer, message))
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from caxton_core.ports import Storage
 
     from caxton_server.runtime.kernel import Kernel
+    from caxton_server.runtime.keys import Claim
     from caxton_server.runtime.signatures import Signatures
 
 
@@ -77,6 +78,7 @@ class Modules:
         *,
         signature: Signature | None = None,
         agent: str | None = None,
+        claim: Claim | None = None,
     ) -> Result[ModuleView, InvalidModule | UntrustedModule | NotFound | StorageError]:
         """Check a module and keep it; without a profile the strictest that admits it is taken."""
         digest = "sha256:" + (await asyncio.to_thread(hashlib.sha256, data)).hexdigest()
@@ -92,7 +94,7 @@ class Modules:
                 break
         if isinstance(tried, Failure):
             return Failure(tried.failure())
-        return await self._keep(tried.unwrap(), data, mark.unwrap())
+        return await self._keep(tried.unwrap(), data, mark.unwrap(), claim)
 
     async def _judge(
         self, digest: str, data: bytes | None, given: Signature | None, agent: str | None
@@ -135,7 +137,7 @@ class Modules:
         return checked
 
     async def _keep(
-        self, info: ModuleInfo, data: bytes, mark: Mark
+        self, info: ModuleInfo, data: bytes, mark: Mark, claim: Claim | None
     ) -> Result[ModuleView, StorageError]:
         saved = ModuleSaved(
             info.sha256, info.size, info.profile, list(info.exports), list(info.imports), info.cached,
@@ -145,16 +147,24 @@ class Modules:
             kept = await asyncio.to_thread(self.storage.put_module, info.sha256, data)
             if isinstance(kept, Failure):
                 return Failure(kept.failure())
-            await self._note(saved)
+            self._put(saved)
         else:
             await self._sign(info.sha256, mark)
-        return Success(self._view(saved))
+        view = self._view(saved)
+        if claim is not None:
+            claim.settle(view)
+        await self.kernel.journal.wait(self.kernel.journal.position)
+        return Success(view)
 
     async def _note(self, saved: ModuleSaved) -> None:
-        """Record a module as it is."""
+        """Record a module as it is, durably."""
+        self._put(saved)
+        await self.kernel.journal.wait(self.kernel.journal.position)
+
+    def _put(self, saved: ModuleSaved) -> None:
         columns: dict[str, str | int | None] = {"profile": saved.profile, "size": saved.size}
         row = Row("modules", saved.sha256, columns, msgspec.json.encode(saved))
-        await self.kernel.journal.wait(self.kernel.journal.put_row(row))
+        self.kernel.journal.put_row(row)
 
     def _view(self, saved: ModuleSaved) -> ModuleView:
         """Show a module; a key that is not trusted any more has signed nothing."""

@@ -12,20 +12,17 @@ from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from caxton_core import __version__
-from caxton_core.agents import AGENT
 from caxton_core.budgets import Budget
 from caxton_core.errors import (
     AgentNotFound,
-    Conflict,
     ConversationNotFound,
-    InvalidTransition,
+    KeyReused,
+    KeyUnderWay,
     NotFound,
     NotImplementedYet,
     Problem,
-    StartFailed,
 )  # fmt: skip
 from caxton_core.initiators import ConversationSpec
-from caxton_core.ports import Fault
 from caxton_core.views import (
     AcceptedView,
     AgentView,
@@ -49,21 +46,20 @@ from caxton_core.views import (
 )  # fmt: skip
 from returns.result import Failure, Result, Success
 
-from caxton_server.runtime import budgets, listings, samples, streams
+from caxton_server.runtime import listings, samples, streams
 from caxton_server.runtime.assembly import Runtime
 from caxton_server.runtime.cells import Cell
 from caxton_server.runtime.samples import NodeSample
-from caxton_server.runtime.scheduler import DROPPED
 
 if TYPE_CHECKING:
     from caxton_core.resources import Manifest
     from caxton_core.signatures import Signature
 
+    from caxton_server.runtime.keys import Claim, Kept
+
 
 NodeError: TypeAlias = Problem
 VERBS: Final = ("start", "stop", "drain", "restart", "suspend", "resume")
-OPENING: Final = ("start", "restart")
-"""What makes a new instance of a module, so that the module is asked about again."""
 STOP_SECONDS: Final = 2.0
 LOG_BACKLOG: Final = 1000
 
@@ -116,10 +112,11 @@ class Node(Runtime):
     # Modules
 
     async def push_module(
-        self, data: bytes, profile: str | None = None, *, signature: Signature | None = None
-    ) -> Result[ModuleView, NodeError]:
+        self, data: bytes, profile: str | None = None, *, signature: Signature | None = None,
+        claim: Claim | None = None,
+    ) -> Result[ModuleView, NodeError]:  # fmt: skip
         """Check a module and keep it."""
-        return await self.modules_.push(data, profile, signature=signature)
+        return await self.modules_.push(data, profile, signature=signature, claim=claim)
 
     async def modules(self, *, limit: int, cursor: str | None) -> Page[ModuleView]:
         """List modules by digest."""
@@ -136,11 +133,11 @@ class Node(Runtime):
     # Agents and deployments
 
     async def deploy(
-        self, manifest: Manifest, module: bytes | None, *, signature: Signature | None = None
-    ) -> Result[DeployedView, NodeError]:
+        self, manifest: Manifest, module: bytes | None, *, signature: Signature | None = None,
+        claim: Claim | None = None,
+    ) -> Result[DeployedView, NodeError]:  # fmt: skip
         """Deploy the first version of an agent; it runs when this returns."""
-        done = await self.deployments_.deploy(manifest, module, signature=signature)
-        return done.map(lambda pair: DeployedView(listings.agent_view(pair[0]), pair[1]))
+        return await self.deployments_.deploy(manifest, module, signature=signature, claim=claim)
 
     async def update(
         self,
@@ -149,16 +146,16 @@ class Node(Runtime):
         *,
         signature: Signature | None = None,
         strategy: str = "direct",
+        claim: Claim | None = None,
     ) -> Result[DeployedView, NodeError]:
         """Move an agent to a new version; the first one if there is no such agent."""
         if strategy not in self.deployments_.strategies:
             return Failure(NotImplementedYet(f"the strategy {strategy}"))
         found = self.kernel.find(manifest.name)
         cell = found if isinstance(found, Cell) else None
-        done = await self.deployments_.deploy(
-            manifest, module, signature=signature, strategy=strategy, cell=cell
+        return await self.deployments_.deploy(
+            manifest, module, signature=signature, strategy=strategy, cell=cell, claim=claim
         )
-        return done.map(lambda pair: DeployedView(listings.agent_view(pair[0]), pair[1]))
 
     async def deployments(self, *, limit: int, cursor: str | None) -> Page[DeploymentView]:
         """List deployments, oldest first."""
@@ -199,43 +196,16 @@ class Node(Runtime):
         """Show an agent's versions."""
         return self._cell(ref).map(listings.versions)
 
-    async def control(self, ref: str, verb: str) -> Result[AgentView, NodeError]:
+    async def control(
+        self, ref: str, verb: str, *, claim: Claim | None = None
+    ) -> Result[AgentView, NodeError]:
         """Start, stop, drain, restart, suspend or resume an agent."""
         match self._cell(ref):
             case Success(cell):
                 pass
             case missing:
                 return Failure(missing.failure())
-        if verb in OPENING and isinstance(AGENT.fire(cell.state, verb), Success):
-            admitted = await self._admit(cell)
-            if isinstance(admitted, Failure):
-                return Failure(admitted.failure())
-        done: asyncio.Future[Fault | None] = asyncio.get_running_loop().create_future()
-        self.kernel.tick()
-        refused: InvalidTransition | None = self.agents_.control(
-            cell, verb, lambda fault: None if done.done() else done.set_result(fault)
-        )
-        if refused is not None:
-            return Failure(refused)
-        fault = await done
-        await self.kernel.journal.wait(self.kernel.journal.position)
-        if fault is DROPPED:
-            return Failure(Conflict(f"{verb} {cell.name}: {fault.detail}"))
-        if fault is not None:
-            return Failure(StartFailed(cell.name, fault.reason, fault.detail))
-        return Success(listings.agent_view(cell))
-
-    async def _admit(self, cell: Cell) -> Result[None, NodeError]:
-        """Say whether an agent may get a new instance: its module is trusted, and the node has the memory."""
-        loaded = await self.modules_.load(
-            cell.module_digest, cell.manifest.profile, agent=cell.address
-        )
-        if isinstance(loaded, Failure):
-            return Failure(loaded.failure())
-        minimum = self.modules_.ready[cell.module_digest, cell.manifest.profile]
-        publish = self.conversations_.publish
-        refused = budgets.refuse(self.kernel, publish, cell.address, minimum, instead_of=cell)
-        return Success(None) if refused is None else Failure(refused)
+        return await self.operators.control(cell, verb, claim=claim)
 
     async def remove_agent(self, ref: str) -> Result[None, NodeError]:
         """Remove an agent; its mailbox is answered with failures."""
@@ -276,13 +246,23 @@ class Node(Runtime):
 
     # Messages and conversations
 
-    async def send(self, body: bytes) -> Result[AcceptedView, NodeError]:
-        """Route a message of the API agent."""
-        return await self.messages_.send(body)
+    async def claim(
+        self, client: str, key: str, digest: str
+    ) -> Result[Claim | Kept, KeyReused | KeyUnderWay]:
+        """Claim an Idempotency-Key for a request; what it had been answered before is the answer again."""
+        return await self.keys.begin(client, key, digest)
 
-    async def request(self, body: bytes, *, wait: float) -> Result[ExchangeView, NodeError]:
+    async def send(
+        self, body: bytes, *, claim: Claim | None = None
+    ) -> Result[AcceptedView, NodeError]:
+        """Route a message of the API agent."""
+        return await self.messages_.send(body, claim=claim)
+
+    async def request(
+        self, body: bytes, *, wait: float, claim: Claim | None = None
+    ) -> Result[ExchangeView, NodeError]:
         """Route a message of the API agent and wait for its reply."""
-        return await self.messages_.request(body, wait=wait)
+        return await self.messages_.request(body, wait=wait, claim=claim)
 
     async def messages(
         self,
@@ -302,10 +282,10 @@ class Node(Runtime):
         return await self.histories.message(message_id)
 
     async def start_conversation(
-        self, spec: ConversationSpec
+        self, spec: ConversationSpec, *, claim: Claim | None = None
     ) -> Result[ConversationView, NodeError]:
         """Open a conversation with the server as its initiator."""
-        return await self.initiators.start(spec)
+        return await self.initiators.start(spec, claim=claim)
 
     async def conversations(
         self,
@@ -333,10 +313,10 @@ class Node(Runtime):
         return streams.follow(conversation_id, after, self.conversations_, self.histories)
 
     async def cancel_conversation(
-        self, conversation_id: str
+        self, conversation_id: str, *, claim: Claim | None = None
     ) -> Result[ConversationView, NodeError]:
         """Ask the participants to end a conversation that the server initiated."""
-        return await self.initiators.cancel(conversation_id)
+        return await self.initiators.cancel(conversation_id, claim=claim)
 
     async def dead_letters(
         self, *, limit: int = 100, cursor: str | None = None
@@ -344,9 +324,11 @@ class Node(Runtime):
         """List dead letters, oldest first."""
         return await self.dead_letters_.list(limit=limit, cursor=cursor)
 
-    async def redrive(self, letter_id: str) -> Result[AcceptedView, NodeError]:
+    async def redrive(
+        self, letter_id: str, *, claim: Claim | None = None
+    ) -> Result[AcceptedView, NodeError]:
         """Send a dead letter again."""
-        return await self.dead_letters_.redrive(letter_id)
+        return await self.dead_letters_.redrive(letter_id, claim=claim)
 
     async def remove_dead_letter(self, letter_id: str) -> Result[None, NotFound]:
         """Forget a dead letter."""

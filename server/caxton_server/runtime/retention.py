@@ -19,6 +19,7 @@ from caxton_core.errors import StorageFault
 from caxton_core.ports import Row
 from returns.result import Failure
 
+from caxton_server.runtime.client_ids import WINDOW_MS
 from caxton_server.runtime.journal_groups import unpack
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 EVERY_SECONDS: Final = 10.0
-CLIENT_IDS_MS: Final = 24 * 3_600_000
-"""How long a client may send a message or a request again under its id or key (docs/messages.md)."""
 ROWS, ROUNDS = 500, 20
 """Rows deleted in one step, and steps in one round."""
 GROUPS, BYTES = 64, 16 * 1024 * 1024
@@ -79,7 +78,7 @@ class Retention:
         """Forget what is over now."""
         now, spans = self.kernel.clock.time_ms(), self.config
         for table, span in (
-            ("events", spans.events), ("conversations", spans.conversations), ("client_ids", CLIENT_IDS_MS),
+            ("events", spans.events), ("conversations", spans.conversations), ("client_ids", WINDOW_MS),
         ):  # fmt: skip
             await self._expire(table, now - int(span))
         if self.storage.blocks:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from caxton_core.ports import SUSPENDED, Fault, Outcome
+from caxton_core.ports import EXIT, SUSPENDED, Fault, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,7 +110,7 @@ class Scheduler:
                 self.parked.append(cell)
                 return
             if type(outcome) is Fault:
-                performer.fail(cell, outcome)
+                self._faulted(cell, outcome, parked=False)
                 fault: Fault | None = outcome
             else:
                 fault = performer.succeed(cell, outcome)  # type: ignore[arg-type]  # Suspended and Fault are gone
@@ -128,6 +128,13 @@ class Scheduler:
             cell.queued = False
             if not queue and not cell.open:
                 self.on_empty(cell)
+
+    def _faulted(self, cell: Cell, fault: Fault, *, parked: bool) -> None:
+        """End a step whose call did not come back; one of a guest that has ended itself in order stands, without a response."""
+        if fault.reason != EXIT or cell.calling is not None:
+            self.performer.fail(cell, fault)
+        else:
+            self.performer.succeed(cell, None, parked=parked)
 
     def _waits(self, cell: Cell, delivery: object) -> bool:
         """Put a delivery behind a held one of the same sender and conversation."""
@@ -179,13 +186,14 @@ class Scheduler:
         """End a call that was parked, or is none of the fast path's."""
         if isinstance(outcome, Fault):
             fault: Fault | None = outcome
+            self._faulted(cell, outcome, parked=True)
         else:
             response = outcome if isinstance(outcome, bytes) else None
             if cell.calling is not None:
                 cell.answer, response = response, None
             fault = self.performer.succeed(cell, response, parked=True)
-        if fault is not None:
-            self.performer.fail(cell, fault)
+            if fault is not None:
+                self.performer.fail(cell, fault)
         cell.queued = cell.parked = False
         calling, cell.calling = cell.calling, None
         if calling is not None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from caxton_core.agents import AgentState
 from caxton_core.events import AgentRestarted
-from caxton_core.ports import FATAL_REASONS, Fault
+from caxton_core.ports import EXIT, FATAL_REASONS, Fault
 from caxton_core.restarts import LONGEST_DELAY, GiveUp, History, supervise
 
 from caxton_server.runtime.scheduler import DROPPED
@@ -38,9 +38,13 @@ class Supervisor:
         """Follow the end of a delivery: an instance that is dead is replaced, any other lives on."""
         if fault is not None and fault.reason in FATAL_REASONS:
             delivery = cell.step.delivery
-            self.died(cell, fault, retried=delivery is not None and delivery.attempt > 1)
+            orderly = delivery is not None and fault.reason == EXIT
+            retried = delivery is not None and delivery.attempt > 1 and not orderly
+            self.died(cell, fault, orderly=orderly, retried=retried)
 
-    def died(self, cell: Cell, fault: Fault, *, retried: bool = False) -> None:
+    def died(
+        self, cell: Cell, fault: Fault, *, orderly: bool = False, retried: bool = False
+    ) -> None:
         """Discard an instance and decide whether another one follows."""
         agents, kernel = self.agents, self.kernel
         agents.discard(cell)
@@ -49,8 +53,12 @@ class Supervisor:
             history=cell.history,
             now=kernel.now,
             jitter=int.from_bytes(kernel.entropy(2), "big") / 65_535,
+            orderly=orderly,
             retried=retried,
         )
+        if isinstance(decision, GiveUp) and orderly and decision.reason == "policy":
+            agents.move(cell, "stop", detail=f"{fault.reason}: {fault.detail}")
+            return
         if isinstance(decision, GiveUp):
             agents.give_up(cell, fault, why=decision.reason)
             return

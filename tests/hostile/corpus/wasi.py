@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.hostile.cases import Case, Logged, answers, fails, start
+from tests.hostile.cases import Case, Ended, Logged, answers, fails, start
 from tests.hostile.guests import END, agent, data, init, said, telling
 
 _WASI = {
@@ -88,8 +88,8 @@ CASES: tuple[Case, ...] = (
     _traps("random/past-the-end", f"(call $random_get (i32.const {END}) (i32.const 1))"),
     _traps("random/wraps", "(call $random_get (i32.const -8) (i32.const 16))"),
     _traps("random/of-4-gib", "(call $random_get (i32.const 0) (i32.const -1))"),
-    fails("wasi/exit/0", agent("(call $proc_exit (i32.const 0)) (i32.const 0)", imports=_IMPORTS), "trap",
-          "the agent exited with code 0"),
+    Case(name="wasi/exit/0", attacks="handle", outcome=Ended(),
+         module=agent("(call $proc_exit (i32.const 0)) (i32.const 0)", imports=_IMPORTS)),
     fails("wasi/exit/behind-other-calls", agent(
         f"(drop {_write()}) (call $proc_exit (i32.const -1)) (loop (br 0)) (unreachable)", _vectors((16, 3)),
         imports=_IMPORTS), "trap", "the agent exited with code 4294967295"),

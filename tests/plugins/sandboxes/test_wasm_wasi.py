@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from caxton_core.ports import Fault
+from caxton_core.ports import EXIT, Fault
 from caxton_plugins.sandboxes.wasm import WasmSandbox
 from caxton_plugins.sandboxes.wasm.wasi import WASI
 
@@ -85,6 +85,14 @@ def test_exit_ends_the_call(sandbox: WasmSandbox) -> None:
     data = module("(call $proc_exit (i32.const 3)) (i32.const 0)", imports=importing("proc_exit"))
     guest = started(sandbox, data)
     assert handled(guest) == Fault("trap", "proc_exit: the agent exited with code 3")
+    assert not guest.alive
+
+
+def test_exit_without_an_error_is_an_orderly_end(sandbox: WasmSandbox) -> None:
+    """The instance is over all the same, and says why."""
+    data = module("(call $proc_exit (i32.const 0)) (i32.const 0)", imports=importing("proc_exit"))
+    guest = started(sandbox, data)
+    assert handled(guest) == Fault(EXIT, "the agent ended itself")
     assert not guest.alive
 
 

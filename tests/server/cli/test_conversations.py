@@ -93,9 +93,11 @@ def test_options_become_a_specification(
     """Each option fills its field, whole numbers stay whole, and nothing else is sent."""
     sent: list[Any] = []
 
-    def keep(_self: Client, given: Any, *, timeout: float | None = None) -> Any:
+    def keep(
+        _self: Client, given: Any, *, timeout: float | None = None, key: str | None = None
+    ) -> Any:
         sent.append(given)
-        raise SystemExit(timeout is not None)
+        raise SystemExit(timeout is not None or key is not None)
 
     monkeypatch.setattr(Client, "start_conversation", keep)
     CliRunner().invoke(start, line)

@@ -187,3 +187,18 @@ def test_nobody_and_nothing(caxton: Caxton) -> None:
     assert {"wasm", "sqlite"} <= {row["name"] for row in caxton("plugin", "list")["items"]}
     assert caxton("health")["status"] == "ok"
     assert "durability" in caxton("health", as_json=False)
+
+
+def test_the_same_command_under_the_same_key(caxton: Caxton, folder: Path) -> None:
+    """Done once: the second time it prints what the first one did."""
+    caxton("agent", "deploy", str(folder / "good.yaml"))
+    kept = "--key", "once"
+    first = caxton("send", "good", "1", *kept, "--retry", "5s")
+    assert caxton("send", "good", "1", *kept) == first
+    assert "came with another request" in caxton("send", "good", "2", *kept, code=1)
+    asked = caxton("request", "good", "1", "--key", "asked")
+    assert caxton("request", "good", "1", "--key", "asked", "--wait", "9s") == asked
+    line = "conversation", "start", "fipa-request", "good", "--key", "begun", "--ttl", "5s"
+    begun = caxton(*line)
+    assert caxton(*line)["id"] == begun["id"]
+    caxton("agent", "rm", "good", "--yes", as_json=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from caxton_core.errors import AgentNotFound
+from caxton_core.errors import AgentNotFound, KeyUnderWay
 from caxton_core.views import CheckView, HealthView
 from caxton_server.config import Config
 from caxton_server.rest.calls import Edge, Phase
@@ -29,6 +29,10 @@ class EmptyNode:
 
     def ready(self) -> list[CheckView]:
         return self.checks
+
+    async def claim(self, client: str, key: str, digest: str) -> Result[Any, KeyUnderWay]:
+        self.asked.append(f"{client}:{key}:{digest}")
+        return Failure(KeyUnderWay(key))
 
     def agent(self, ref: str) -> Result[Any, AgentNotFound]:
         self.asked.append(ref)

@@ -16,7 +16,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from caxton_core import errors
 from caxton_core.errors import Problem
 from caxton_core.views import CheckView
-from caxton_server.rest.calls import EDGE, MESSAGE_LIMIT, MODULE_LIMIT, PLAIN_LIMIT, Phase
+from caxton_server.rest.calls import EDGE, MESSAGE_LIMIT, MODULE_LIMIT, PLAIN_LIMIT, Phase, Route
 from caxton_server.rest.edge import application
 from caxton_server.rest.openapi import describe
 from caxton_server.rest.problems import CODES
@@ -153,13 +153,77 @@ async def test_foreign_media_type_is_refused(refused: Ask) -> None:
     assert status == 415
 
 
-@pytest.mark.parametrize("path", ["messages", "agents", "conversations", "agents/x/start"])
-async def test_idempotency_key_is_never_ignored(refused: Ask, path: str) -> None:
-    """A POST with Idempotency-Key is 501, because this build does not honour it."""
-    status, body = await refused(
-        "POST", f"/api/v1/{path}", data=b"{}", headers={"Idempotency-Key": "k"}
+@pytest.mark.parametrize(
+    "route", [route for route in ROUTES if route.method == "POST"], ids=lambda route: route.path
+)
+async def test_idempotency_key_is_never_ignored(route: Route) -> None:
+    """Every POST asks the node about its key before anything else is done."""
+    node = EmptyNode()
+    kind = next(iter(route.body.media)) if route.body is not None else "application/json"
+    async with TestClient(TestServer(application(serving(node), ROUTES))) as client:
+        path = "/api/v1" + route.path.replace("{ref}", "x")
+        headers = {"Idempotency-Key": "k", "Content-Type": f"{kind}; boundary=x"}
+        async with client.post(path, data=b"{}", headers=headers) as response:
+            assert (response.status, response.headers["Retry-After"]) == (409, "1")
+            assert (await response.json(content_type=None))["code"] == "conflict"
+    assert len(node.asked) == 1
+    assert node.asked[0].startswith(":k:")
+
+
+async def digests(*requests: dict[str, Any]) -> list[str]:
+    """Return the digest of each request, as the node is asked about it."""
+    node = EmptyNode()
+    async with TestClient(TestServer(application(serving(node), ROUTES))) as client:
+        for given in requests:
+            headers = {"Idempotency-Key": "k", **given.pop("headers", {})}
+            async with client.post(
+                f"/api/v1/{given.pop('path', 'messages')}", headers=headers, **given
+            ):
+                pass
+    return node.asked
+
+
+def form(boundary: str, **parts: str) -> dict[str, Any]:
+    """Return a multipart request."""
+    head = '--{}\r\nContent-Disposition: form-data; name="{}"\r\n\r\n{}\r\n'
+    body = "".join(head.format(boundary, name, text) for name, text in parts.items())
+    kind = f"multipart/form-data; boundary={boundary}"
+    return {
+        "path": "agents", "data": f"{body}--{boundary}--\r\n".encode(), "headers": {"Content-Type": kind},
+    }  # fmt: skip
+
+
+async def test_requests_that_say_the_same_are_the_same() -> None:
+    """Boundaries, the order of parts and keys, white space and the length of a wait make no other request."""
+    json, large = {"Content-Type": "application/json"}, "x" * 100_000
+    same = await digests(
+        {"data": b'{"a":1,"b":[1,2]}', "headers": json},
+        {"data": b'{ "b": [1, 2], "a": 1 }', "headers": json},
     )
-    assert (status, body["code"]) == (501, "not_implemented")
+    assert len(set(same)) == 1
+    same = await digests(
+        form("one", manifest="{}", module=large), form("other", module=large, manifest="{}")
+    )
+    assert len(set(same)) == 1
+    same = await digests(
+        *[{"path": f"messages?wait={wait}", "data": b"{}"} for wait in ("1s", "2s")]
+    )
+    assert len(set(same)) == 1
+
+
+async def test_requests_that_differ_are_others() -> None:
+    """Path, query, media type, signature and content count, and so does what a part is called."""
+    wasm = {"Content-Type": "application/wasm"}
+    others = await digests(
+        {"data": b"{}"}, {"data": b'{"a":1}'}, {"data": b'{"a":2}'}, {"data": b'{"b":1}'}, {"data": b"{"},
+        {"path": "messages?wait=1s", "data": b"{}"}, {"path": "conversations", "data": b"{}"},
+        {"path": "modules", "data": b"{}", "headers": wasm},
+        {"path": "modules?profile=strict", "data": b"{}", "headers": wasm},
+        {"path": "modules", "data": b"{}", "headers": {**wasm, "Caxton-Signature": "x"}},
+        form("one", manifest="{}"), form("one", manifest="{}", module=""), form("one", module="{}"),
+        {"path": "agents/x/stop"}, {"path": "agents/x/start"}, {"path": "agents/y/stop"},
+    )  # fmt: skip
+    assert len(set(others)) == len(others) == 16
 
 
 async def test_sender_in_the_body_is_refused(refused: Ask) -> None:

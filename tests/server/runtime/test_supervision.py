@@ -100,6 +100,62 @@ async def test_too_many_restarts_fail_an_agent(policy: str, starts: int) -> None
     assert script.contents[-1] == "good"
 
 
+@pytest.mark.parametrize(
+    ("policy", "reason", "state"),
+    [
+        ("permanent", "trap", "running"),
+        ("permanent", "exit", "running"),
+        ("transient", "trap", "running"),
+        ("transient", "exit", "stopped"),
+        ("temporary", "trap", "failed"),
+        ("temporary", "exit", "stopped"),
+    ],
+)
+async def test_policies(policy: str, reason: str, state: str) -> None:
+    """After a fault and after an orderly end; what an agent did before it ended itself stands."""
+    bench = await Bench().start()
+
+    def act(message: Message, tools: Tools) -> Any:
+        tools.host.state_put(b"done", b"1")
+        return Fault(reason, "x") if message["content"] == "bad" else None
+
+    script = Script(act)
+    await bench.deploy("agent", script, restart={"policy": policy})
+    await bench.deploy("sibling", Script())
+    heard = bench.heard("c")
+    for content in ("bad", "good"):
+        bench.post("agent", content=content, conversation_id="c")
+    bench.settle()
+    cell = bench.cell("agent")
+    assert cell.state == state
+    assert script.contents == (["bad", "good"] if state == "running" else ["bad"])
+    orderly = reason == "exit"
+    assert (b"done" in cell.data) is (orderly or state == "running")
+    assert (cell.messages_in, cell.faults) == (
+        (1 if orderly else 0) + (state == "running"),
+        not orderly,
+    )
+    reasons = {"trap": ["trap"], "exit": []}[reason] + ["undeliverable"] * (state != "running")
+    assert [message["content"]["reason"] for message in heard] == reasons
+    assert len(await bench.letters()) == len(reasons)
+    after = (await bench.again().start()).cell("agent")
+    assert (after.state, after.data) == (state, cell.data)
+
+
+async def test_an_agent_that_ends_itself_again_and_again_is_given_up() -> None:
+    """A permanent one is to run, and can't: that is a failure; an end while it starts is one, too."""
+    bench = await Bench().start()
+    script = Script(lambda _message, _tools: Fault("exit", "x"))
+    await bench.deploy("agent", script, restart={"max_restarts": 2})
+    for _ in range(3):
+        bench.post("agent")
+        bench.advance(1)
+    assert bench.node.agent("agent").unwrap().state == "failed"
+    script.begin = script.act
+    failed = await control(bench, "restart")
+    assert failed == StartFailed("agent", "exit", "x")
+
+
 async def test_old_restarts_are_forgiven() -> None:
     """Only those within the span count."""
     bench = await Bench().start()

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from caxton_core.ports import Fault
+from caxton_core.ports import EXIT, Fault
 from wasmtime import FuncType, ValType
 
 from caxton_plugins.sandboxes.budgets import (
@@ -25,6 +25,7 @@ from caxton_plugins.sandboxes.budgets import (
     MANY_CALLS,
     RANDOM,
     STATE_KEY,
+    Ended,
     Refused,
 )
 from caxton_plugins.sandboxes.wasm.calls import (
@@ -220,6 +221,8 @@ def bridge(turn: Turn, name: str, body: Body) -> Callback:
                 and guest.never_lets_go()
             ):
                 return guest.refuse(Fault("time", "its host calls never let go of the thread"))
+        except Ended as end:
+            return guest.refuse(Fault(EXIT, str(end)))
         except Refused as error:
             return guest.refuse(Fault("trap", f"{name}: {error}"))
         except BaseException as error:  # noqa: BLE001  # whatever leaves a callback is lost, and the guest runs on

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from caxton_plugins.sandboxes.budgets import LOG_LINE, Refused
+from caxton_plugins.sandboxes.budgets import LOG_LINE, Ended, Refused
 from caxton_plugins.sandboxes.wasm.calls import MASK, Slots
 from caxton_plugins.sandboxes.wasm.imports import (
     Body,
@@ -64,7 +64,10 @@ def _random(guest: WasmGuest, slots: Slots) -> None:
 
 
 def _exit(guest: WasmGuest, slots: Slots) -> None:
-    raise Refused(f"the agent exited with code {slots[0] & MASK}")
+    code = slots[0] & MASK
+    if code == 0:
+        raise Ended("the agent ended itself")
+    raise Refused(f"the agent exited with code {code}")
 
 
 def _nothing_there(guest: WasmGuest, slots: Slots) -> None:
