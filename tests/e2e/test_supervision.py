@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.ledgers import ledger
 from tests.e2e.nodes import Api, Node, tell, until
 from tests.e2e.wat import IMPORTS, guest, telling, text
+from tests.faults.guests import ledger
 
 pytestmark = pytest.mark.once
 
