@@ -67,6 +67,10 @@ class DelegatingStorage:
         """Return the indexed groups of a key."""
         return self.reading().find(key)
 
+    def entries(self, after: tuple[str, int] | None, limit: int) -> builtins.list[IndexEntry]:
+        """Return the index as it is kept."""
+        return self.reading().entries(after, limit)
+
     def last_group(self) -> int:
         """Return the number of the newest group."""
         return self.reading().last_group()
@@ -78,6 +82,10 @@ class DelegatingStorage:
     def prune(self, upto: int) -> Done:
         """Forget groups."""
         return self.change(lambda inner: inner.prune(upto))
+
+    def truncate(self, after: int) -> Done:
+        """Forget the latest groups."""
+        return self.change(lambda inner: inner.truncate(after))
 
     def groups(self, after: int, upto: int | None = None) -> Iterator[Group]:
         """Yield groups in order."""
@@ -113,9 +121,9 @@ class DelegatingStorage:
         """Return the keys of old rows."""
         return self.reading().older(table, before, limit=limit)
 
-    def clear_projections(self) -> Done:
-        """Forget every row and the index."""
-        return self.change(lambda inner: inner.clear_projections())
+    def clear_projections(self, rows: Sequence[Row] = ()) -> Done:
+        """Forget every row but some, and the index."""
+        return self.change(lambda inner: inner.clear_projections(rows))
 
     def verify(self) -> Iterator[str]:
         """Yield what is wrong."""

@@ -2,4 +2,4 @@
 
 import pytest
 
-pytest.register_assert_rewrite("tests.e2e.nodes", "tests.e2e.ledgers")
+pytest.register_assert_rewrite("tests.e2e.nodes")

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.ledgers import ledger
 from tests.e2e.nodes import Answer, Api, Node, until
 from tests.e2e.wat import ASKED, echo, fixed, guest
+from tests.faults.guests import ledger
 
 REPLAYED = "Idempotency-Replayed"
 PROPOSE = '{"performative":"propose","content":{"cost":3}}'

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.ledgers import ledger
 from tests.e2e.nodes import Answer, Node, tell, until
 from tests.e2e.test_keys import post
 from tests.e2e.wat import echo, fixed, guest
+from tests.faults.guests import ledger
 
 pytestmark = pytest.mark.once
 

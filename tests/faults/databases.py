@@ -19,7 +19,7 @@ from contextlib import contextmanager
 import psycopg
 
 from tests.e2e.nodes import Node
-from tests.faults import kills, stops
+from tests.faults import stops
 from tests.faults.campaigns import Nodes, main, say
 from tests.faults.outages import Outage, endure
 from tests.faults.proxies import Proxy
@@ -43,9 +43,9 @@ def server() -> Iterator[PostgresServer]:
         made.close()
 
 
-def start(nodes: Nodes, url: str) -> Node:
+def start(nodes: Nodes, url: str, **environ: str) -> Node:
     """Start a node on a database."""
-    return nodes.start(CAXTON_STORAGE__URL=url)
+    return nodes.start(CAXTON_STORAGE__URL=url, **environ)
 
 
 def stopped(postgres: PostgresServer) -> Outage:
@@ -108,12 +108,6 @@ OUTAGES: dict[str, Callable[[PostgresServer, random.Random], Outage]] = {
     "interrupted": interrupted,
 }
 NAMES = (*OUTAGES, "proxy")
-
-
-def kill_nodes(nodes: Nodes, postgres: PostgresServer, times: int, seed: int) -> None:
-    """Kill a node on PostgreSQL so many times."""
-    url = postgres.create_database()
-    kills.run(lambda: start(nodes, url), times, seed)
 
 
 def stop_node(nodes: Nodes, postgres: PostgresServer) -> None:

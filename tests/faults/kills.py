@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 
 from tests.e2e.nodes import Node, until
-from tests.faults import guests
+from tests.faults import databases, guests
 from tests.faults.campaigns import Nodes, main, say, spread
 from tests.faults.ledgers import LARGE, Load, asked, audit, nets, telling
 from tests.faults.outages import deploy
@@ -22,7 +22,7 @@ STORED = 100_000
 AT_ONCE = 100
 
 
-def run(start: Callable[[], Node], kills: int, seed: int) -> None:
+def run(start: Callable[..., Node], kills: int, seed: int) -> None:
     """Kill a node so many times, and compare the ledgers."""
     rng = random.Random(seed)
     node = start()
@@ -74,22 +74,35 @@ def fill(node: Node, messages: int) -> None:
     assert asked(node.api, "sink", "." * 36) >= messages
 
 
-def recover(start: Callable[[], Node], messages: int) -> None:
+def recover(start: Callable[..., Node], messages: int, **environ: str) -> None:
     """Tell how long a node with so many stored messages takes to start after a kill."""
-    node = start()
+    node = start(**environ)
     fill(node, messages)
     node.kill()
     took = [started(node)]
     node.kill()
     took.append(started(node))
     assert asked(node.api, "sink", "." * 36) >= messages
-    say(f"start with {messages} stored messages: {spread(took)}")
+    node.kill()
+    settings = "".join(f", {name}={value}" for name, value in environ.items())
+    say(f"start with {messages} stored messages{settings}: {spread(took)}")
 
 
 def campaign(nodes: Nodes, kills: int, seed: int) -> None:
-    """Run all of it on SQLite."""
-    run(nodes.start, kills, seed)
-    recover(nodes.start, STORED)
+    """Run all of it on SQLite and on PostgreSQL, and tell how long an empty node takes to start."""
+    empty = nodes.start()
+    empty.kill()
+    say(f"start of an empty node: {started(empty):.2f} s")
+    with databases.server() as postgres:
+
+        def start(**environ: str) -> Node:
+            return databases.start(nodes, postgres.create_database(), **environ)
+
+        for name, starts in (("SQLite", nodes.start), ("PostgreSQL", start)):
+            say(f"{name}:")
+            run(starts, kills, seed)
+            recover(starts, STORED)
+            recover(starts, STORED, CAXTON_STORAGE__CHECKPOINT="1MiB")
 
 
 if __name__ == "__main__":

@@ -114,14 +114,16 @@ def report(sampler: Sampler, load: Load, tally: dict[str, int], seconds: float) 
     """Print the figures."""
     settling = min(SETTLING_SECONDS, seconds / 5)
     late = [sample for sample in sampler.samples if sample[0] >= settling]
-    growth = slope([(at, memory) for at, memory, _, _ in late]) * 60 / MIB
+    memories = [(at, memory * 60 / MIB) for at, memory, _, _ in late]
+    growth, later = slope(memories), slope(memories[len(memories) // 2 :])
     files = [found for _, _, found, _ in late]
     disk = slope([(at, size) for at, _, _, size in late]) * 60 / MIB
     done = {**{name: len(keys) for name, keys in load.acknowledged.items()}, **tally}
     say(f"{seconds:.0f} s: {', '.join(f'{number} {name}' for name, number in done.items())}")
     say(f"refused {load.refused}, slowest answer {load.slowest:.2f} s")
     say(
-        f"memory after {settling:.0f} s: {late[0][1] / MIB:.0f} to {late[-1][1] / MIB:.0f} MiB, {growth:+.2f} MiB/min"
+        f"memory after {settling:.0f} s: {late[0][1] / MIB:.0f} to {late[-1][1] / MIB:.0f} MiB, {growth:+.2f} MiB/min, "
+        f"in the second half {later:+.2f}"
     )
     say(
         f"open files: {min(files)} to {max(files)}; database: {late[-1][3] / MIB:.0f} MiB, {disk:+.1f} MiB/min"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults import databases
+from tests.faults import databases, kills
 from tests.faults.campaigns import Nodes
 from tests.postgres import PostgresServer
 
@@ -32,7 +32,7 @@ def test_all_that_was_acknowledged_is_done_once_through_20_kills(
     nodes: Nodes, server: PostgresServer
 ) -> None:
     """As on SQLite."""
-    databases.kill_nodes(nodes, server, 20, 1)
+    kills.run(lambda: databases.start(nodes, server.create_database()), 20, 1)
 
 
 def test_sigterm_while_postgresql_is_down_ends_with_a_sentence(

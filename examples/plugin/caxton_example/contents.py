@@ -46,6 +46,8 @@ class Contents:
         """Do what a line of the file says."""
         if line.cleared:
             self._clear()
+        if line.truncated is not None:
+            self._truncate(line.truncated)
         for nth, group in enumerate(line.groups):
             size = len(group.blob) * 4 // 3
             self.places[group.seq] = Place(
@@ -75,6 +77,13 @@ class Contents:
         self.index.clear()
         self.indexed = 0
 
+    def _truncate(self, after: int) -> None:
+        for seq in [seq for seq in self.places if seq > after]:
+            self.dead += self.places.pop(seq).size
+        self.first = min(self.places, default=0)
+        self.last = max(self.places, default=0)
+        self.indexed = min(self.indexed, after)
+
     def _prune(self, upto: int) -> None:
         for seq in range(self.first, upto + 1):
             self.dead += self.places.pop(seq).size
@@ -90,13 +99,14 @@ class Contents:
             kept = list(rows.values())
             for start in range(0, len(kept), _AT_ONCE):
                 yield Line(rows=tuple(kept[start : start + _AT_ONCE]))
-        entries = tuple(
-            IndexEntry(key, min(numbers), pack(f"<{len(numbers)}I", *sorted(numbers)))
-            for key, numbers in self.index.items()
-        )
-        yield Line(entries=entries, upto=self.indexed)
+        yield Line(entries=tuple(map(self.entry, self.index)), upto=self.indexed)
         for digest, data in self.modules.items():
             yield Line(modules={digest: data})
+
+    def entry(self, key: str) -> IndexEntry:
+        """Return the index entry of a key: there is one for each."""
+        numbers = sorted(self.index[key])
+        return IndexEntry(key, numbers[0], pack(f"<{len(numbers)}I", *numbers))
 
     # Tables
 

@@ -54,8 +54,11 @@ class JsonLinesStorage:
     name = "jsonlines"
     blocks = True
 
-    def __init__(self, path: Path, *, durability: Durability = "disk") -> None:
+    def __init__(
+        self, path: Path, *, durability: Durability = "disk", read_only: bool = False
+    ) -> None:
         self.path = path
+        self._read_only = read_only
         self.durability: Durability = durability
         self.migrated = (0, SCHEMA)
         self._lock = threading.Lock()
@@ -65,10 +68,13 @@ class JsonLinesStorage:
         self._contents = Contents()
 
     def open(self) -> Result[None, StorageError]:
-        """Lock the file and read it from its beginning."""
+        """Lock the file and read it from its beginning; only to read, what is there now is all there will be."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = _open_locked(self.path)
+            if self._read_only:
+                self._file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            else:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = _open_locked(self.path)
             wrong = self._replay()
         except BlockingIOError:
             wrong = Locked(str(self.path))
@@ -77,7 +83,7 @@ class JsonLinesStorage:
         if wrong is not None:
             self.close()
             return Failure(wrong)
-        if self._end:
+        if self._end or self._read_only:
             return Success(None)
         begun = self._write(Line(schema=SCHEMA))
         if isinstance(begun, Success):
@@ -102,7 +108,8 @@ class JsonLinesStorage:
                 self._contents.apply(line, self._end, len(text))
                 self._end += len(text)
         self.migrated = (SCHEMA if self._end else 0, SCHEMA)
-        os.ftruncate(self._file, self._end)
+        if not self._read_only:
+            os.ftruncate(self._file, self._end)
         return None
 
     def close(self) -> None:
@@ -118,7 +125,8 @@ class JsonLinesStorage:
         """Write groups and rows as one line; groups that are there already are passed over."""
         last = self._contents.last
         new = tuple(group for group in groups if group.seq > last)
-        for number, group in enumerate(new, start=last + 1):
+        follows = last or (new[0].seq - 1 if new else 0)
+        for number, group in enumerate(new, start=follows + 1):
             if group.seq != number:
                 raise ValueError(f"group {group.seq} does not follow {number - 1}")
         for row in rows:
@@ -130,9 +138,13 @@ class JsonLinesStorage:
         """Write index entries as one line."""
         return self._write(Line(entries=tuple(entries), upto=upto))
 
-    def clear_projections(self) -> Result[None, StorageError]:
-        """Write that no row and no index entry counts any more."""
-        return self._write(Line(cleared=True))
+    def clear_projections(self, rows: Sequence[Row] = ()) -> Result[None, StorageError]:
+        """Write that no row but these and no index entry counts any more."""
+        return self._write(Line(cleared=True, rows=tuple(rows)))
+
+    def truncate(self, after: int) -> Result[None, StorageError]:
+        """Write that later groups are gone."""
+        return self._write(Line(truncated=after))
 
     def put_module(self, digest: str, data: bytes) -> Result[None, StorageError]:
         """Write a module as one line."""
@@ -162,6 +174,8 @@ class JsonLinesStorage:
     def _write(self, line: Line) -> Result[None, StorageError]:
         """Write one line and do what it says; when it can't be written nothing has happened."""
         text = to_text(line)
+        if self._read_only:
+            return Failure(StorageUnavailable("it was opened only to be read"))
         with self._lock:
             try:
                 if self._torn:
@@ -273,6 +287,12 @@ class JsonLinesStorage:
         with self._lock:
             return sorted(self._contents.index.get(key, ()))
 
+    def entries(self, after: tuple[str, int] | None, limit: int) -> builtins.list[IndexEntry]:
+        """Return the index, one entry for each key."""
+        with self._lock:
+            keys = sorted(key for key in self._contents.index if after is None or key > after[0])
+            return [self._contents.entry(key) for key in keys[:limit]]
+
     def get(self, table: str, key: str) -> Row | None:
         """Return one row."""
         return self._contents.tables[table].get(key)
@@ -357,7 +377,8 @@ def make(options: StorageOptions) -> Result[Storage, StorageError | InvalidSetti
     path = options.url.partition(":")[2].removeprefix("///")
     if not path:
         return Failure(InvalidSetting("storage.url", options.url, "name a file: jsonlines:///path"))
-    return Success(JsonLinesStorage(Path(path), durability=options.durability))
+    read_only = options.read_only
+    return Success(JsonLinesStorage(Path(path), durability=options.durability, read_only=read_only))
 
 
 @hookimpl

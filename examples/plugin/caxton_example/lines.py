@@ -16,7 +16,10 @@ SCHEMA = 1
 
 
 class Line(msgspec.Struct, omit_defaults=True):
-    """What one line says; `pruned` forgets the groups up to a number, `cleared` every row and the index."""
+    """What one line says.
+
+    `pruned` forgets the groups up to a number, `truncated` those behind one, `cleared` every row and the index.
+    """
 
     schema: int = 0
     groups: tuple[Group, ...] = ()
@@ -26,6 +29,7 @@ class Line(msgspec.Struct, omit_defaults=True):
     modules: dict[str, bytes | None] = {}
     pruned: int = 0
     cleared: bool = False
+    truncated: int | None = None
 
 
 _encode = msgspec.json.Encoder().encode

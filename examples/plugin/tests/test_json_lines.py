@@ -173,3 +173,24 @@ def test_the_url_names_the_file() -> None:
     assert isinstance(absolute, JsonLinesStorage)
     assert absolute.path == Path("/a/b.jsonl")
     assert isinstance(make(StorageOptions("jsonlines:", "disk")), Failure)
+
+
+def test_it_is_read_beside_its_node(tmp_path: Path) -> None:
+    """A second one that only reads sees what was there when it was opened, locks nothing and writes nothing."""
+    path = tmp_path / "caxton.jsonl"
+    node = JsonLinesStorage(path)
+    assert node.open() == Success(None)
+    node.append([make_group(1)], [Row("meta", "a", {}, b"1")])
+    reader = make(StorageOptions(f"jsonlines:///{path}", "disk", read_only=True)).unwrap()
+    assert reader.open() == Success(None)
+    assert (list(reader.groups(0)), reader.get("meta", "a")) == (
+        [make_group(1)],
+        Row("meta", "a", {}, b"1"),
+    )
+    assert "only to be read" in str(reader.truncate(0).failure())
+    assert node.append([make_group(2)], ()) == Success(None)
+    reader.close()
+    node.close()
+    nothing = make(StorageOptions(f"jsonlines:///{tmp_path}/none", "disk", read_only=True)).unwrap()
+    assert isinstance(nothing.open(), Failure)
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]

@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "doctor": ("doctor:doctor", "Examine this machine and this installation."),
         "config": ("configs:config", "Check and show the configuration."),
         "plugin": ("plugins:plugin", "Show the plugins."),
+        "db": ("databases:db", "Check, back up, restore and export a node's database."),
     },
     "Work with agents": {
         "agent": ("agents:agent", "Write, deploy, watch and control agents."),

@@ -39,8 +39,11 @@ class Patience:
         self.watching = False
         """Whether it will look again by itself."""
 
-    def watch(self, seconds: float = PATIENCE) -> None:
-        """Look in so many seconds; called on the running loop."""
+    def watch(self) -> None:
+        """Look when patience may be at its end; called on the running loop."""
+        self._look_in(PATIENCE)
+
+    def _look_in(self, seconds: float) -> None:
         self.watching = True
         asyncio.get_running_loop().call_later(seconds, self._look)
 
@@ -54,7 +57,7 @@ class Patience:
             fault = StorageFault(_late(self._failing()))
             for waits in self._waits:
                 waits.give_up(fault)
-        self.watch(max(left, _AGAIN))
+        self._look_in(max(left, _AGAIN))
 
 
 def _late(failing: StorageError | None) -> StorageError:

@@ -138,10 +138,17 @@ class Equivalence(RuleBasedStateMachine):
         upto = self.memory.first_group() + share
         self._same(lambda storage: storage.prune(upto))
 
-    @rule()
-    def clear(self) -> None:
-        """Forget all rows and the index."""
+    @rule(share=st.integers(0, 6))
+    def truncate(self, share: int) -> None:
+        """Give up the latest groups, and build the index anew as whoever does so must."""
+        after = max(self.memory.last_group() - share, 0)
+        self._same(lambda storage: storage.truncate(after))
         self._same(lambda storage: storage.clear_projections())
+
+    @rule(rows=ROWS)
+    def clear(self, rows: list[Row]) -> None:
+        """Forget all rows but some, and the index."""
+        self._same(lambda storage: storage.clear_projections(rows))
 
     @rule(data=DATA, kept=st.booleans())
     def keep(self, data: bytes, kept: bool) -> None:

@@ -1,14 +1,35 @@
-"""Deployments and the end of a node: what was refused, or was under way, when it ended."""
+"""Deployments and crashes: one that was cut off is over, and leaves nothing behind."""
 
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from caxton_core.errors import StartFailed
 from caxton_core.ports import Fault
 from caxton_core.resources import Manifest
 
-from tests.server.runtime.nodes import Bench, Script
+from tests.server.runtime.nodes import Bench, Message, Script, Tools
+from tests.server.runtime.test_deployments import parked
+
+
+async def test_a_deployment_that_a_crash_cut_off_is_over() -> None:
+    """It has failed when its version was not in place yet; the agent is what it was before."""
+    bench = await Bench().start()
+
+    def start(_config: Message, _tools: Tools) -> Any:
+        yield
+
+    await bench.deploy("agent", Script(), version="1")
+    data = bench.scripts.add("second", Script(start=start))
+    parsed = Manifest.parse({"name": "agent", "version": "2"}).unwrap()
+    task = asyncio.ensure_future(bench.node.update(parsed, data))
+    await parked(bench)
+    again = await bench.again().start()
+    states = [view.state for view in (await again.node.deployments(limit=9, cursor=None)).items]
+    assert states == ["running", "failed"]
+    assert again.node.agent("agent").unwrap().version == "1"
+    task.cancel()
 
 
 async def test_versions_that_never_started_do_not_hinder_a_node() -> None:
