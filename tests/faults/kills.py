@@ -44,6 +44,8 @@ def run(start: Callable[..., Node], kills: int, seed: int) -> None:
             node.kill()
             load.join()
         recoveries.append(started(node))
+        if kill % 50 == 49:
+            say(f"    {kill + 1} kills, {load.count} acknowledged, {time.monotonic() - began:.0f} s")
     load.settle(node.api)
     audit(node.api, load)
     told = ", ".join(f"{len(keys)} {name}" for name, keys in load.acknowledged.items())
