@@ -23,6 +23,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = (
     "README.md",
     "docs/protocols.md",
+    "docs/backups.md",
     "examples/market/README.md",
     "examples/subscription/README.md",
 )

@@ -51,11 +51,16 @@ hookimpl = pluggy.HookimplMarker(NAME)
 
 
 class StorageOptions(msgspec.Struct, frozen=True):
-    """What a storage is made from: the configured URL, the durability asked for, the plugin's own settings."""
+    """What a storage is made from: the configured URL, the durability asked for, the plugin's own settings.
+
+    A storage that is `read_only` is opened beside a node that may be writing: it takes nothing from it, creates and
+    migrates nothing, and fails to write. Tables of another version than this Caxton's are refused.
+    """
 
     url: str
     durability: Durability
     settings: Mapping[str, Any] = {}
+    read_only: bool = False
 
 
 class SandboxOptions(msgspec.Struct, frozen=True):

@@ -236,7 +236,10 @@ class Storage(Protocol):
         """Return the version of the tables that `open` found, 0 for none, and the one they have now."""
 
     def append(self, groups: Sequence[Group], rows: Sequence[Row]) -> Result[None, StorageError]:
-        """Commit groups and rows in one transaction, durable when this returns."""
+        """Commit groups and rows in one transaction, durable when this returns.
+
+        Where there is no group yet the first one may have any number: what a copy begins with.
+        """
 
     def index(self, entries: Sequence[IndexEntry], upto: int) -> Result[None, StorageError]:
         """Store index entries that cover every group up to `upto`."""
@@ -246,6 +249,12 @@ class Storage(Protocol):
 
     def find(self, key: str) -> list[int]:
         """Return the numbers of the indexed groups in which `key` occurs, ascending."""
+
+    def entries(self, after: tuple[str, int] | None, limit: int) -> builtins.list[IndexEntry]:
+        """Return the index as it is kept, in the order of `key` and `first`, beginning behind one of these pairs.
+
+        An entry may still name groups that were pruned. A key that is not kept as it was given is left out: `find` finds it.
+        """
 
     def last_group(self) -> int:
         """Return the number of the newest group, 0 when there is none."""
@@ -258,6 +267,12 @@ class Storage(Protocol):
 
         The space is used again, or given back. What was forgotten is no error for whoever iterates over groups: it goes on
         behind it.
+        """
+
+    def truncate(self, after: int) -> Result[None, StorageError]:
+        """Forget the groups behind `after` in one transaction, and that the index covers them; none are left for 0.
+
+        Tables and index entries stay as they are: both are built anew then.
         """
 
     def groups(self, after: int, upto: int | None = None) -> Iterator[Group]:
@@ -286,8 +301,8 @@ class Storage(Protocol):
     def older(self, table: str, before: int, *, limit: int) -> builtins.list[str]:
         """Return the keys of the rows with a `created` before a time (epoch ms), the oldest first."""
 
-    def clear_projections(self) -> Result[None, StorageError]:
-        """Forget every row and the whole index in one transaction, to be built anew; groups and modules stay."""
+    def clear_projections(self, rows: Sequence[Row] = ()) -> Result[None, StorageError]:
+        """Forget every row but `rows`, and the whole index, in one transaction, to be built anew; groups and modules stay."""
 
     def verify(self) -> Iterator[str]:
         """Yield a sentence for each thing that is wrong with what is stored, as far as the back-end itself can tell.

@@ -6,7 +6,7 @@ Rules:
 
 from __future__ import annotations
 
-from struct import pack
+from struct import pack, unpack
 from zlib import crc32
 
 from returns.result import Result, Success
@@ -122,6 +122,28 @@ class IndexContract(StorageCase):
         for _ in range(2):
             self.storage.index([make_entry("c:a", 1, 2)], 2)
         assert self.storage.find("c:a") == [1, 2]
+
+    def test_the_index_is_read_page_by_page(self) -> None:
+        """All of it comes once, in the order of keys and of the first groups of entries."""
+        entries = [make_entry("c:b", 1, 3), make_entry("a:7", 2), make_entry("c:a", 1, 2, 3)]
+        later = [make_entry("c:b", 4), make_entry("d:é", 5)]
+        self.storage.append([make_group(seq) for seq in range(1, 6)], ())
+        self.storage.index(entries, 3)
+        self.storage.index(later, 5)
+        expected = {"a:7": [2], "c:a": [1, 2, 3], "c:b": [1, 3, 4], "d:é": [5]}
+        for limit in (1, 2, 9):
+            seen: list[IndexEntry] = []
+            after: tuple[str, int] | None = None
+            while page := self.storage.entries(after, limit):
+                seen += page
+                after = seen[-1].key, seen[-1].first
+            places = [(entry.key, entry.first) for entry in seen]
+            assert places == sorted(set(places))
+            found: dict[str, list[int]] = {}
+            for entry in seen:
+                numbers = unpack(f"<{len(entry.groups) // 4}I", entry.groups)
+                found.setdefault(entry.key, []).extend(numbers)
+            assert found == expected
 
     def test_many_entries_at_once(self) -> None:
         """An index range may have thousands of keys."""

@@ -55,6 +55,29 @@ class RetentionContract(StorageCase):
         assert self.storage.find("c:new") == [5]
         assert self.storage.indexed_upto() == 10
 
+    def test_later_groups_are_given_up(self) -> None:
+        """The groups behind a number go, the next one follows those that are left, and the index covers no others."""
+        groups = [make_group(seq) for seq in range(1, 11)]
+        row = Row("agents", "1", {"name": "ada"}, b"body")
+        self.storage.append(groups, [row])
+        self.storage.index([make_entry("c:a", 2)], 10)
+        assert self.storage.truncate(10) == Success(None)
+        assert self.storage.last_group() == 10
+        assert self.storage.truncate(4) == Success(None)
+        assert list(self.storage.groups(0)) == groups[:4]
+        assert (self.storage.last_group(), self.storage.indexed_upto()) == (4, 4)
+        assert self.storage.get("agents", "1") == row
+        assert self.storage.append([make_group(5, b"another")], ()) == Success(None)
+        assert self.storage.truncate(0) == Success(None)
+        assert (self.storage.first_group(), self.storage.last_group()) == (0, 0)
+
+    def test_a_copy_may_begin_anywhere(self) -> None:
+        """The first group of an empty storage has any number, and those behind it follow that."""
+        assert self.storage.append([make_group(7), make_group(8)], ()) == Success(None)
+        assert self.storage.append([make_group(9)], ()) == Success(None)
+        assert [group.seq for group in self.storage.groups(0)] == [7, 8, 9]
+        assert (self.storage.first_group(), self.storage.last_group()) == (7, 9)
+
     def test_rows_and_modules_outlive_the_groups(self) -> None:
         """Pruning forgets groups alone."""
         row = Row("agents", "1", {"name": "ada"}, b"body")
@@ -97,6 +120,9 @@ class ProjectionsContract(StorageCase):
         self.storage.append([make_group(1)], rows)
         self.storage.index([entry], 1)
         self.storage.put_module(DIGEST, MODULE)
+        kept = Row("meta", "kept", {}, b"this one")
+        assert self.storage.clear_projections([kept]) == Success(None)
+        assert self.storage.list("meta", {}, after=None, limit=9) == [kept]
         assert self.storage.clear_projections() == Success(None)
         for table in TABLES:
             assert self.storage.list(table, {}, after=None, limit=9) == []

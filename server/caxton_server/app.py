@@ -21,12 +21,13 @@ import structlog
 from caxton_core import registry
 from caxton_core.budgets import Budget
 from caxton_core.errors import InvalidSetting, Problem, StorageError
-from caxton_core.hookspecs import SandboxOptions, StorageOptions
+from caxton_core.hookspecs import SandboxOptions
 from caxton_core.ports import Sandbox, Storage
 from returns.result import Failure, Result, Success
 
 from caxton_server import machine
 from caxton_server.config import Config, is_loopback
+from caxton_server.databases.places import storage_of
 from caxton_server.listeners import CantListen, Listeners
 from caxton_server.rest.calls import Edge, Phase
 from caxton_server.runtime.folders import Folder
@@ -135,13 +136,7 @@ async def lock_folder(server: Server) -> Result[None, StartError]:
 
 async def make_storage(server: Server) -> Result[None, StartError]:
     """Make the storage that the scheme of `storage.url` chooses."""
-    given = server.config.storage
-    scheme = given.url.partition(":")[0]
-    kind = server.registry.storage(scheme)
-    if kind is None:
-        return Failure(_setting(server, "storage.url", f"no plugin stores {scheme}: URLs"))
-    options = StorageOptions(given.url, given.durability, _settings(server, kind.name))
-    made = kind.make(options)
+    made = storage_of(server.config, server.registry)
     if isinstance(made, Failure):
         return Failure(made.failure())
     server.storage = made.unwrap()

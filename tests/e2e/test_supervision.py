@@ -16,6 +16,8 @@ from tests.e2e.nodes import Api, Node, tell, until
 from tests.e2e.wat import IMPORTS, guest, telling, text
 from tests.faults.guests import ledger
 
+pytestmark = pytest.mark.once
+
 EXIT = '(import "wasi_snapshot_preview1" "proc_exit" (func $proc_exit (param i32)))'
 COUNTED = f"""(if (i32.eq (i32.load8_u offset=1 (call $content (local.get $p) (local.get $n))) (i32.const 98)) (then (unreachable)))
   (local.set $x (call $state_get (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 0)))

@@ -38,6 +38,7 @@ from caxton_core.errors.messages import (
     UnknownProtocol,
 )
 from caxton_core.errors.nodes import (
+    BrokenJournal,
     BrokenPlugin,
     Corrupt,
     CorruptRow,
@@ -51,6 +52,7 @@ from caxton_core.errors.nodes import (
     StorageFull,
     StorageUnavailable,
     TelemetryUnavailable,
+    Unfinished,
     Unreadable,
 )
 from caxton_core.errors.problems import (
@@ -68,6 +70,7 @@ __all__ = [
     "AgentError",
     "AgentExists",
     "AgentNotFound",
+    "BrokenJournal",
     "BrokenPlugin",
     "CaxtonError",
     "ConfigurationError",
@@ -116,6 +119,7 @@ __all__ = [
     "StorageUnavailable",
     "TelemetryUnavailable",
     "Timeout",
+    "Unfinished",
     "UnknownProtocol",
     "Unreadable",
     "UntrustedModule",
@@ -129,7 +133,8 @@ AgentError: TypeAlias = (
 ResourceError: TypeAlias = LimitExceeded | PayloadTooLarge | RateLimited | Timeout
 StorageError: TypeAlias = (
     StorageUnavailable | StorageFull | Unreadable | Locked | DatabaseTooNew | Corrupt | CorruptRow
-)
+    | BrokenJournal | Unfinished
+)  # fmt: skip
 RoutingError: TypeAlias = (
     AgentNotFound | InvalidMessage | InvalidAclString | MailboxFull | UnknownProtocol | ConversationNotFound | NotAdmitted
     | DeliveryFailed | Timeout | Forbidden

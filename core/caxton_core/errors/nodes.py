@@ -68,6 +68,32 @@ class CorruptRow(Problem, frozen=True):
     SENTENCE = "Row {key!r} of table {table} is corrupt: {detail}."
 
 
+class BrokenJournal(Problem, frozen=True):
+    """A node can't start: a group that it needs is corrupt or missing; `intact` is the last one before it, 0 for none."""
+
+    group: int
+    detail: str
+    intact: int
+    code = "storage_unavailable"
+
+    def __str__(self) -> str:
+        said = f"Journal group {self.group} is corrupt: {self.detail}. Nothing was changed. Restore a backup"
+        if not self.intact:
+            return f"{said}: `caxton db restore FILE --force`."
+        return (
+            f"{said} (`caxton db restore FILE --force`), or give up this group and all behind it and keep what is before:"
+            f" `caxton db rebuild --upto {self.intact}`."
+        )
+
+
+class Unfinished(Problem, frozen=True):
+    """The database is half built: `work` was interrupted, and must be done again."""
+
+    work: str
+    code = "storage_unavailable"
+    SENTENCE = "The database is half built: a {work} was interrupted; run `caxton db {work}` again."
+
+
 class NotAuthorized(Problem, frozen=True):
     """No valid token came with the request."""
 

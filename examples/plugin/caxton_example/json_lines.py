@@ -1,13 +1,15 @@
-"""The storage `jsonlines:`: one append-only text file that people can read with `less`.
+"""The storage `jsonlines:`: one text file that people can read with `less`, appended to and sometimes written anew.
 
     storage:
       url: jsonlines:///caxton-data/caxton.jsonl
 
 Rules:
-- A line is a checksum and a JSON value, written with one call; what it says happened all at once or not at all.
+- What was acknowledged at `disk` is on the disk: the line is, and the name of the file in its folder.
 - A last line that is incomplete was never acknowledged: opening cuts it off. A broken line before others is an error.
-- Groups stay in the file, and memory knows where; rows, index entries and modules are read into memory.
-- The file only grows. This is an example; the built-in `sqlite` is what to use.
+- When more of the file is dead than alive it is written anew beside itself and takes its own place: whoever looks finds
+  the old file or the new one, whole.
+- Groups stay in the file, and memory knows where; the rest is read into memory. This is an example; the built-in
+  `sqlite` is what to use.
 """
 
 from __future__ import annotations
@@ -19,10 +21,8 @@ import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from struct import unpack
 from zlib import crc32
 
-import msgspec
 from caxton_core.errors import (
     Corrupt,
     DatabaseTooNew,
@@ -35,36 +35,17 @@ from caxton_core.errors import (
     Unreadable,
 )
 from caxton_core.hookspecs import StorageKind, StorageOptions, hookimpl
+from caxton_core.ids import ModuleDigest
 from caxton_core.ports import TABLES, Durability, Group, IndexEntry, Row, Storage
 from returns.result import Failure, Result, Success
 
+from caxton_example.contents import Contents
+from caxton_example.lines import SCHEMA, Line, from_text, to_text
+
 caxton_api = 1
-SCHEMA = 1
 
-
-class Line(msgspec.Struct, omit_defaults=True):
-    """What one line of the file says; the first says only which `schema` the others follow."""
-
-    schema: int = 0
-    groups: tuple[Group, ...] = ()
-    rows: tuple[Row, ...] = ()
-    entries: tuple[IndexEntry, ...] = ()
-    upto: int | None = None
-    modules: dict[str, bytes | None] = {}
-
-
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Line).decode
-
-
-class _Place(msgspec.Struct, frozen=True):
-    """Where a group is: its line in the file, its number in that line, and its times."""
-
-    offset: int
-    length: int
-    nth: int
-    first_time: int
-    last_time: int
+_DEAD = 1024 * 1024
+"""So many bytes may be dead before the file is written anew."""
 
 
 class JsonLinesStorage:
@@ -73,71 +54,79 @@ class JsonLinesStorage:
     name = "jsonlines"
     blocks = True
 
-    def __init__(self, path: Path, *, durability: Durability = "disk") -> None:
+    def __init__(
+        self, path: Path, *, durability: Durability = "disk", read_only: bool = False
+    ) -> None:
         self.path = path
+        self._read_only = read_only
         self.durability: Durability = durability
+        self.migrated = (0, SCHEMA)
         self._lock = threading.Lock()
         self._file = -1
         self._end = 0
-        self._forget()
-
-    def _forget(self) -> None:
-        self._places: list[_Place] = []
-        self._tables: dict[str, dict[str, Row]] = {name: {} for name in TABLES}
-        self._index: dict[str, set[int]] = {}
-        self._indexed = 0
-        self._modules: dict[str, bytes] = {}
+        self._torn = False
+        self._contents = Contents()
 
     def open(self) -> Result[None, StorageError]:
-        """Lock the file and read it from its beginning."""
+        """Lock the file and read it from its beginning; only to read, what is there now is all there will be."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if self._read_only:
+                self._file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            else:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = _open_locked(self.path)
+            wrong = self._replay()
         except BlockingIOError:
-            self.close()
-            return Failure(Locked(str(self.path)))
+            wrong = Locked(str(self.path))
         except OSError as error:
-            return Failure(Unreadable(str(self.path), error.strerror or str(error)))
-        wrong = self._replay()
+            wrong = Unreadable(str(self.path), error.strerror or str(error))
         if wrong is not None:
             self.close()
             return Failure(wrong)
-        return Success(None) if self._end else self._write(Line(schema=SCHEMA))
+        if self._end or self._read_only:
+            return Success(None)
+        begun = self._write(Line(schema=SCHEMA))
+        if isinstance(begun, Success):
+            self._sync_folder()
+        return begun
 
     def _replay(self) -> StorageError | None:
         """Read every line; cut off the last one when it is incomplete."""
-        self._forget()
-        self._end = 0
+        self._contents, self._end, self._torn = Contents(), 0, False
         with open(self._file, "rb", closefd=False) as lines:
             lines.seek(0)
             for text in lines:
-                line = _read(text)
+                line = from_text(text)
                 if line is None:
                     if lines.read(1):
-                        return Corrupt(len(self._places) + 1, f"a broken line at {self._end}")
+                        return Corrupt(self._contents.last + 1, f"a broken line at {self._end}")
                     break
                 if line.schema > SCHEMA:
                     return DatabaseTooNew(str(self.path), line.schema, SCHEMA)
                 if not line.schema and not self._end:
                     return Unreadable(str(self.path), "it does not begin as a journal does")
-                self._apply(line, self._end, len(text))
+                self._contents.apply(line, self._end, len(text))
                 self._end += len(text)
-        os.ftruncate(self._file, self._end)
+        self.migrated = (SCHEMA if self._end else 0, SCHEMA)
+        if not self._read_only:
+            os.ftruncate(self._file, self._end)
         return None
 
     def close(self) -> None:
         """Close the file, which frees its lock."""
-        if self._file >= 0:
-            os.close(self._file)
-        self._file = -1
+        with self._lock:
+            if self._file >= 0:
+                os.close(self._file)
+            self._file = -1
 
     # Writing
 
     def append(self, groups: Sequence[Group], rows: Sequence[Row]) -> Result[None, StorageError]:
         """Write groups and rows as one line; groups that are there already are passed over."""
-        new = tuple(group for group in groups if group.seq > self.last_group())
-        for number, group in enumerate(new, start=self.last_group() + 1):
+        last = self._contents.last
+        new = tuple(group for group in groups if group.seq > last)
+        follows = last or (new[0].seq - 1 if new else 0)
+        for number, group in enumerate(new, start=follows + 1):
             if group.seq != number:
                 raise ValueError(f"group {group.seq} does not follow {number - 1}")
         for row in rows:
@@ -149,83 +138,141 @@ class JsonLinesStorage:
         """Write index entries as one line."""
         return self._write(Line(entries=tuple(entries), upto=upto))
 
+    def clear_projections(self, rows: Sequence[Row] = ()) -> Result[None, StorageError]:
+        """Write that no row but these and no index entry counts any more."""
+        return self._write(Line(cleared=True, rows=tuple(rows)))
+
+    def truncate(self, after: int) -> Result[None, StorageError]:
+        """Write that later groups are gone."""
+        return self._write(Line(truncated=after))
+
     def put_module(self, digest: str, data: bytes) -> Result[None, StorageError]:
         """Write a module as one line."""
         return self._write(Line(modules={digest: data}))
 
     def delete_module(self, digest: str) -> Result[None, StorageError]:
-        """Write that a module is gone; its bytes stay in the file."""
+        """Write that a module is gone."""
         return self._write(Line(modules={digest: None}))
+
+    def prune(self, upto: int) -> Result[None, StorageError]:
+        """Write that old groups are gone, and the file anew when much of it is dead."""
+        upto = min(upto, self._contents.last - 1)
+        if not 0 < self._contents.first <= upto:
+            return Success(None)
+        pruned = self._write(Line(pruned=upto))
+        dead = self._contents.dead
+        if isinstance(pruned, Failure) or dead < max(_DEAD, self._end - dead):
+            return pruned
+        with self._lock:
+            try:
+                self._write_anew()
+            except OSError as error:
+                # The old file is as good as it was.
+                return Failure(_error(self.path, error))
+        return Success(None)
 
     def _write(self, line: Line) -> Result[None, StorageError]:
         """Write one line and do what it says; when it can't be written nothing has happened."""
-        body = _encode(line)
-        text = b"%08x %s\n" % (crc32(body), body)
+        text = to_text(line)
+        if self._read_only:
+            return Failure(StorageUnavailable("it was opened only to be read"))
         with self._lock:
             try:
-                written = os.write(self._file, text)
-                if written < len(text):
+                if self._torn:
                     os.ftruncate(self._file, self._end)
+                self._torn = True
+                if os.write(self._file, text) < len(text):
                     return Failure(StorageFull(f"{self.path} can't grow"))
                 if self.durability == "disk":
                     os.fdatasync(self._file)
             except OSError as error:
-                reason = f"{self.path}: {error.strerror}"
-                if self._file >= 0:
-                    os.ftruncate(self._file, self._end)
-                full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-                return Failure(StorageFull(reason) if full else StorageUnavailable(reason))
-            self._apply(line, self._end, len(text))
+                return Failure(_error(self.path, error))
+            self._torn = False
+            self._contents.apply(line, self._end, len(text))
             self._end += len(text)
         return Success(None)
 
-    def _apply(self, line: Line, offset: int, length: int) -> None:
-        self._places += [
-            _Place(offset, length, nth, group.first_time, group.last_time)
-            for nth, group in enumerate(line.groups)
-        ]
-        for row in line.rows:
-            self._tables[row.table].pop(row.key, None)
-            if not row.deleted:
-                self._tables[row.table][row.key] = row
-        for entry in line.entries:
-            numbers = unpack(f"<{len(entry.groups) // 4}I", entry.groups)
-            self._index.setdefault(entry.key, set()).update(numbers)
-        self._indexed = max(self._indexed, line.upto or 0)
-        for digest, data in line.modules.items():
-            self._modules.pop(digest, None)
-            if data is not None:
-                self._modules[digest] = data
+    def _write_anew(self) -> None:
+        """Put a file in the place of this one that says the same in fewer lines."""
+        beside = self.path.with_name(f"{self.path.name}.new")
+        beside.unlink(missing_ok=True)
+        file = _open_locked(beside)
+        contents, end = Contents(), 0
+
+        def say(line: Line) -> None:
+            nonlocal end
+            text = to_text(line)
+            if os.write(file, text) < len(text):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            contents.apply(line, end, len(text))
+            end += len(text)
+
+        try:
+            say(Line(schema=SCHEMA))
+            for seq in range(self._contents.first, self._contents.last + 1):
+                say(Line(groups=(self._read_group(seq),)))
+            for line in self._contents.lines():
+                say(line)
+            os.fsync(file)
+            os.rename(beside, self.path)
+        except BaseException:  # whatever it was, the new file is not the one
+            os.close(file)
+            beside.unlink(missing_ok=True)
+            raise
+        os.close(self._file)
+        self._file, self._contents, self._end = file, contents, end
+        self._torn = False
+        self._sync_folder()
+
+    def _sync_folder(self) -> None:
+        """Make the file's name safe."""
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
     # Reading
 
+    def first_group(self) -> int:
+        """Return the number of the oldest group."""
+        return self._contents.first
+
     def last_group(self) -> int:
         """Return the number of the newest group."""
-        return len(self._places)
+        return self._contents.last
 
     def group(self, seq: int) -> Group | None:
         """Read one group from its line."""
-        if not 0 < seq <= len(self._places):
-            return None
-        place = self._places[seq - 1]
-        line = _read(os.pread(self._file, place.length, place.offset))
+        with self._lock:
+            return self._read_group(seq) if seq in self._contents.places else None
+
+    def _read_group(self, seq: int) -> Group:
+        place = self._contents.places[seq]
+        try:
+            line = from_text(os.pread(self._file, place.length, place.offset))
+        except OSError as error:
+            raise StorageFault(_error(self.path, error)) from error
         group = line.groups[place.nth] if line else None
         if group is None or crc32(group.blob) != group.checksum:
             raise StorageFault(Corrupt(seq, "the checksum does not match"))
         return group
 
     def groups(self, after: int, upto: int | None = None) -> Iterator[Group]:
-        """Yield groups in order, those written meanwhile included."""
-        seq = after + 1
-        while seq <= len(self._places) and (upto is None or seq <= upto):
+        """Yield groups in order, those written meanwhile included, those pruned meanwhile left out."""
+        seq = after
+        while (seq := max(seq + 1, self._contents.first)) <= self._contents.last:
+            if upto is not None and seq > upto:
+                return
             group = self.group(seq)
             if group is not None:
                 yield group
-            seq += 1
 
     def groups_between(self, first_time: int, last_time: int) -> Iterator[Group]:
         """Yield the groups that touch a span of time."""
-        for seq, place in enumerate(list(self._places), start=1):
+        with self._lock:
+            places = list(self._contents.places.items())
+        for seq, place in places:
             if place.first_time <= last_time and place.last_time >= first_time:
                 group = self.group(seq)
                 if group is not None:
@@ -233,16 +280,22 @@ class JsonLinesStorage:
 
     def indexed_upto(self) -> int:
         """Return the last group the index covers."""
-        return self._indexed
+        return self._contents.indexed
 
     def find(self, key: str) -> builtins.list[int]:
         """Return the numbers of the indexed groups in which `key` occurs."""
         with self._lock:
-            return sorted(self._index.get(key, ()))
+            return sorted(self._contents.index.get(key, ()))
+
+    def entries(self, after: tuple[str, int] | None, limit: int) -> builtins.list[IndexEntry]:
+        """Return the index, one entry for each key."""
+        with self._lock:
+            keys = sorted(key for key in self._contents.index if after is None or key > after[0])
+            return [self._contents.entry(key) for key in keys[:limit]]
 
     def get(self, table: str, key: str) -> Row | None:
         """Return one row."""
-        return self._tables[table].get(key)
+        return self._contents.tables[table].get(key)
 
     def list(
         self,
@@ -254,35 +307,69 @@ class JsonLinesStorage:
         newest_first: bool = False,
     ) -> builtins.list[Row]:
         """Return rows in key order, beginning behind `after`."""
-        if unknown := set(where) - set(TABLES[table]):
-            raise KeyError(f"{table} has no column {unknown}")
         with self._lock:
-            rows = [
-                row
-                for row in self._tables[table].values()
-                if all(row.columns.get(column) == value for column, value in where.items())
-                and (after is None or (row.key < after if newest_first else row.key > after))
-            ]
-        return sorted(rows, key=lambda row: row.key, reverse=newest_first)[:limit]
+            return self._contents.list(
+                table, where, after=after, limit=limit, newest_first=newest_first
+            )
+
+    def older(self, table: str, before: int, *, limit: int) -> builtins.list[str]:
+        """Return the keys of the rows with a `created` before a time, the oldest first."""
+        with self._lock:
+            return self._contents.older(table, before, limit)
+
+    def modules(self) -> builtins.list[str]:
+        """Return the digests of the modules kept."""
+        return sorted(self._contents.modules)
 
     def module(self, digest: str) -> bytes | None:
         """Return a module's bytes."""
-        return self._modules.get(digest)
+        return self._contents.modules.get(digest)
+
+    def verify(self) -> Iterator[str]:
+        """Read the whole file again, and yield a sentence for each line, group and module that is wrong."""
+        at = 0
+        with self._lock, open(os.dup(self._file), "rb") as lines:
+            end = self._end
+            lines.seek(0)
+            broken = []
+            for text in lines:
+                if at < end and from_text(text) is None:
+                    broken.append(at)
+                at += len(text)
+        yield from (f"{self.path} has a broken line at {offset}." for offset in broken)
+        for seq in range(self._contents.first, self._contents.last + 1):
+            try:
+                self.group(seq)
+            except StorageFault as fault:
+                yield str(fault.error)
+        for digest, data in sorted(self._contents.modules.items()):
+            if ModuleDigest.of(data) != digest:
+                yield f"Module {digest} is corrupt: its bytes do not match its digest."
 
     def size(self) -> int:
         """Return the bytes of the file."""
         return self._end
 
 
-def _read(text: bytes) -> Line | None:
-    """Read a line; None when it is broken or incomplete."""
-    checksum, _, body = text.removesuffix(b"\n").partition(b" ")
-    if not text.endswith(b"\n") or b"%08x" % crc32(body) != checksum:
-        return None
-    try:
-        return _decode(body)
-    except msgspec.MsgspecError:
-        return None
+def _open_locked(path: Path) -> int:
+    """Open a file and lock it; `BlockingIOError` when another process has."""
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # While this one waited, a new file may have taken the place of the one it opened.
+            if os.path.samestat(os.fstat(file), os.stat(path)):
+                return file
+        except BaseException:  # whatever it was, the file is not left open
+            os.close(file)
+            raise
+        os.close(file)
+
+
+def _error(path: Path, error: OSError) -> StorageError:
+    reason = f"{path}: {error.strerror}"
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return StorageFull(reason) if full else StorageUnavailable(reason)
 
 
 def make(options: StorageOptions) -> Result[Storage, StorageError | InvalidSetting]:
@@ -290,7 +377,8 @@ def make(options: StorageOptions) -> Result[Storage, StorageError | InvalidSetti
     path = options.url.partition(":")[2].removeprefix("///")
     if not path:
         return Failure(InvalidSetting("storage.url", options.url, "name a file: jsonlines:///path"))
-    return Success(JsonLinesStorage(Path(path), durability=options.durability))
+    read_only = options.read_only
+    return Success(JsonLinesStorage(Path(path), durability=options.durability, read_only=read_only))
 
 
 @hookimpl

@@ -132,7 +132,7 @@ def test_people_can_read_it(path: Path) -> None:
     """Each line is a checksum and JSON."""
     _, body = path.read_text().splitlines()[1].split(" ", 1)
     line = json.loads(body)
-    assert line["rows"][0]["key"] == "a"
+    assert line["rows"][0][1] == "a"
 
 
 def test_what_cannot_be_written_did_not_happen(path: Path) -> None:
@@ -145,6 +145,25 @@ def test_what_cannot_be_written_did_not_happen(path: Path) -> None:
     assert storage.get("meta", "c") is None
 
 
+def test_a_file_that_is_mostly_dead_is_written_anew(path: Path) -> None:
+    """Pruning gives space back, and what is left is there, also after opening the new file."""
+    storage = JsonLinesStorage(path)
+    storage.open()
+    groups = [make_group(seq, bytes(100_000)) for seq in range(3, 40)]
+    assert storage.append(groups, [Row("meta", "a", {}, b"new")]) == Success(None)
+    full = path.stat().st_size
+    assert storage.prune(35) == Success(None)
+    assert path.stat().st_size < full / 4
+    assert list(storage.verify()) == []
+    storage.append([make_group(40)], ())
+    storage.close()
+    assert storage.open() == Success(None)
+    assert list(storage.groups(0)) == [*groups[33:], make_group(40)]
+    assert storage.get("meta", "a") == Row("meta", "a", {}, b"new")
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    storage.close()
+
+
 def test_the_url_names_the_file() -> None:
     """Three slashes and a relative path, four and an absolute one; no path is a mistake."""
     made = make(StorageOptions("jsonlines:///a/b.jsonl", "process")).unwrap()
@@ -154,3 +173,24 @@ def test_the_url_names_the_file() -> None:
     assert isinstance(absolute, JsonLinesStorage)
     assert absolute.path == Path("/a/b.jsonl")
     assert isinstance(make(StorageOptions("jsonlines:", "disk")), Failure)
+
+
+def test_it_is_read_beside_its_node(tmp_path: Path) -> None:
+    """A second one that only reads sees what was there when it was opened, locks nothing and writes nothing."""
+    path = tmp_path / "caxton.jsonl"
+    node = JsonLinesStorage(path)
+    assert node.open() == Success(None)
+    node.append([make_group(1)], [Row("meta", "a", {}, b"1")])
+    reader = make(StorageOptions(f"jsonlines:///{path}", "disk", read_only=True)).unwrap()
+    assert reader.open() == Success(None)
+    assert (list(reader.groups(0)), reader.get("meta", "a")) == (
+        [make_group(1)],
+        Row("meta", "a", {}, b"1"),
+    )
+    assert "only to be read" in str(reader.truncate(0).failure())
+    assert node.append([make_group(2)], ()) == Success(None)
+    reader.close()
+    node.close()
+    nothing = make(StorageOptions(f"jsonlines:///{tmp_path}/none", "disk", read_only=True)).unwrap()
+    assert isinstance(nothing.open(), Failure)
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]

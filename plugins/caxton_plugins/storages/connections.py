@@ -35,6 +35,7 @@ _RESERVE_PAGES = 256
 _RESERVE_SHARE = 8
 _DONE: Result[None, StorageError] = Success(None)
 _CLOSED = StorageUnavailable("it is closed")
+_READING = StorageUnavailable("it was opened only to be read")
 
 _FULL = frozenset({sqlite3.SQLITE_FULL})
 # A write that a quota or a limit on file sizes refuses is reported like this, not as SQLITE_FULL.
@@ -66,8 +67,9 @@ class _Lent(SqliteDatabase):
 class Connections:
     """Everything Caxton has open of the file `path`; safe to use from several threads."""
 
-    def __init__(self, path: Path, durability: Durability) -> None:
+    def __init__(self, path: Path, durability: Durability, *, read_only: bool = False) -> None:
         self.path = path
+        self._read_only = read_only
         self._durability: Durability = durability
         self._lock = threading.Lock()
         self._lending = threading.Lock()
@@ -78,7 +80,9 @@ class Connections:
         """The version of the tables that `open` found, and the one they have now."""
 
     def open(self) -> Result[None, StorageError]:
-        """Open the file for writing, creating or migrating the tables."""
+        """Open the file for writing, creating or migrating the tables; or as it is, only to be read."""
+        if self._read_only and not self.path.exists():
+            return Failure(Unreadable(str(self.path), "there is no such file"))
         try:
             writer = self._connect()
         except sqlite3.Error as error:
@@ -96,7 +100,10 @@ class Connections:
         if refused is not None:
             writer.close()
             return Failure(refused)
-        self._writer = writer
+        if self._read_only:
+            self._idle.append(writer)
+        else:
+            self._writer = writer
         self._closed = False
         return _DONE
 
@@ -108,6 +115,9 @@ class Connections:
             return Unreadable(str(self.path), "it is another program's database")
         if found > SCHEMA:
             return DatabaseTooNew(str(self.path), found, SCHEMA)
+        if self._read_only:
+            self.migrated = (found, found)
+            return None if found == SCHEMA else self._outdated(found)
         if found == 0:
             writer.execute("PRAGMA page_size = 16384")
             writer.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -121,14 +131,28 @@ class Connections:
         writer.isolation_level = "IMMEDIATE"
         return None
 
+    def _outdated(self, found: int) -> StorageError:
+        said = (
+            f"its tables have version {found}, not {SCHEMA}: `caxton db migrate` brings them there"
+        )
+        return Unreadable(str(self.path), said if found else "it has no tables")
+
     def _connect(self) -> sqlite3.Connection:
+        place = self.path.absolute().as_uri()
+        if self._read_only:
+            place += "?mode=ro"
         return sqlite3.connect(
-            self.path,
+            place,
+            uri=True,
             timeout=_BUSY_SECONDS,
             isolation_level=None,
             check_same_thread=False,
             cached_statements=256,
         )
+
+    @property
+    def _shut(self) -> StorageError:
+        return _READING if self._read_only else _CLOSED
 
     def close(self) -> None:
         """Close every connection that is not lent; lent ones close when they come back."""
@@ -146,7 +170,7 @@ class Connections:
         with self._lock:
             writer = self._writer
             if writer is None:
-                return Failure(_CLOSED)
+                return Failure(self._shut)
             try:
                 for sql, values in statements:
                     writer.execute(sql, values)
@@ -168,7 +192,7 @@ class Connections:
         with self._lock:
             writer = self._writer
             if writer is None:
-                return Failure(_CLOSED)
+                return Failure(self._shut)
             try:
                 free = writer.execute("PRAGMA freelist_count").fetchone()[0]
                 used = writer.execute("PRAGMA page_count").fetchone()[0] - free

@@ -71,7 +71,8 @@ class MemoryStorage:
                 raise KeyError(f"{row.table} has no column {unknown}")
         with self._lock:
             new = [group for group in groups if group.seq > self._last]
-            for number, group in enumerate(new, start=self._last + 1):
+            follows = self._last or (new[0].seq - 1 if new else 0)
+            for number, group in enumerate(new, start=follows + 1):
                 if group.seq != number:
                     raise ValueError(f"group {group.seq} does not follow {number - 1}")
             for group in new:
@@ -125,6 +126,17 @@ class MemoryStorage:
             packed = b"".join(part.get(key, b"") for _, part in self._ranges)
         return sorted(n for n in set(unpack(f"<{len(packed) // 4}I", packed)) if n >= oldest)
 
+    def entries(self, after: tuple[str, int] | None, limit: int) -> builtins.list[IndexEntry]:
+        """Return the index as it is kept."""
+        with self._lock:
+            found = [
+                IndexEntry(key, int.from_bytes(groups[:4], "little"), groups)
+                for _, part in self._ranges
+                for key, groups in part.items()
+            ]
+        behind = [entry for entry in found if after is None or (entry.key, entry.first) > after]
+        return sorted(behind, key=lambda entry: (entry.key, entry.first))[:limit]
+
     def last_group(self) -> int:
         """Return the number of the newest group."""
         return self._last
@@ -140,6 +152,15 @@ class MemoryStorage:
             while len(self._groups) > 1 and self._groups[0].seq <= upto:
                 self._bytes -= len(self._groups.popleft().blob)
             self._forget_ranges()
+        return _DONE
+
+    def truncate(self, after: int) -> Result[None, StorageError]:
+        """Forget the groups behind `after`, and that the index covers them."""
+        with self._lock:
+            while self._groups and self._groups[-1].seq > after:
+                self._bytes -= len(self._groups.pop().blob)
+            self._last = self._groups[-1].seq if self._groups else 0
+            self._indexed = min(self._indexed, after)
         return _DONE
 
     def groups(self, after: int, upto: int | None = None) -> Iterator[Group]:
@@ -212,14 +233,16 @@ class MemoryStorage:
             ]
         return [key for _, key in heapq.nsmallest(limit, found)]
 
-    def clear_projections(self) -> Result[None, StorageError]:
-        """Forget every row and the whole index."""
+    def clear_projections(self, rows: Sequence[Row] = ()) -> Result[None, StorageError]:
+        """Forget every row but `rows`, and the whole index."""
         with self._lock:
             self._ranges.clear()
             self._indexed = 0
             for name in TABLES:
                 self._tables[name].clear()
                 self._keys[name].clear()
+            for row in rows:
+                self._put(row)
         return _DONE
 
     def verify(self) -> Iterator[str]:

@@ -36,7 +36,7 @@ def make(options: StorageOptions) -> Result[Storage, StorageError | InvalidSetti
         missing = error.name or str(error)
         detail = f"PostgreSQL needs {missing}: install caxton-server[postgres]"
         return Failure(InvalidSetting("storage", "url", detail))
-    return storage_for(options.url, schema, options.durability)
+    return storage_for(options.url, schema, options.durability, read_only=options.read_only)
 
 
 @hookimpl

@@ -53,6 +53,7 @@ _log = logging.getLogger(__name__)
 READERS: Final = 4
 _DONE: Result[None, StorageError] = Success(None)
 _CLOSED = StorageUnavailable("it is closed")
+_READING = StorageUnavailable("it was opened only to be read")
 
 
 class _Lent(PostgresqlDatabase):
@@ -74,8 +75,15 @@ class Connections:
     """Everything Caxton has open of one database; safe to use from several threads."""
 
     def __init__(
-        self, parameters: Mapping[str, Any], sayings: Sayings, schema: str, durability: Durability
+        self,
+        parameters: Mapping[str, Any],
+        sayings: Sayings,
+        schema: str,
+        durability: Durability,
+        *,
+        read_only: bool = False,
     ) -> None:
+        self._read_only = read_only
         name = f"{parameters.get('application_name', 'caxton')}"[:40]
         self._name = f"{name} {secrets.token_hex(6)}"
         self._parameters = {**KEPT_ALIVE, **parameters, "application_name": self._name}
@@ -91,13 +99,15 @@ class Connections:
     # Life
 
     def open(self) -> Result[None, StorageError]:
-        """Connect, get the lock, create or migrate the tables, and open the pool."""
+        """Connect, get the lock, create or migrate the tables, and open the pool; only the last, to read."""
         with self._lock:
             try:
-                writer = self._connect(self._prepare)
+                if self._read_only:
+                    self._look()
+                else:
+                    self._writer = self._connect(self._prepare)
             except (Refused, psycopg.Error, PeeweeException) as error:
                 return Failure(self._error(error))
-            self._writer = writer
         self._pool = ConnectionPool(
             connection_class=Connection,
             kwargs={**self._parameters, "autocommit": True},
@@ -140,14 +150,18 @@ class Connections:
             raise
         return connection
 
-    def _prepare(self, connection: Connection) -> None:
-        """Create or migrate the tables."""
-        connection.patience = PATIENT_SECONDS
-        exists = "SELECT 1 FROM pg_namespace WHERE nspname = %s"
-        if connection.execute(exists, (self._schema,)).fetchone() is None:
-            connection.execute(psycopg.sql.SQL("CREATE SCHEMA {}").format(self._identifier()))
-        self._set(connection, "search_path", self._schema)
-        self._set(connection, "client_min_messages", "warning")
+    def _look(self) -> None:
+        """See that the tables are those that this Caxton reads, and change nothing."""
+        with Connection.connect(**self._parameters, autocommit=True) as connection:
+            self._configure_reader(connection)
+            found = self._version(connection)
+        self.migrated = (found, found)
+        if found != SCHEMA:
+            said = f"its tables have version {found}, not {SCHEMA}: `caxton db migrate` brings them there"
+            raise Refused(Unreadable(self._sayings.place, said if found else "it has no tables"))
+
+    def _version(self, connection: Connection) -> int:
+        """Return the version of the tables, 0 for none; raises `Refused` where they are not ours or too new."""
         database = _Lent(connection)
         database.connect()
         found = version(database)
@@ -156,6 +170,19 @@ class Connections:
             raise Refused(Unreadable(place, "the tables in it are another program's"))
         if found > SCHEMA:
             raise Refused(DatabaseTooNew(self._sayings.place, found, SCHEMA))
+        return found
+
+    def _prepare(self, connection: Connection) -> None:
+        """Create or migrate the tables."""
+        connection.patience = PATIENT_SECONDS
+        exists = "SELECT 1 FROM pg_namespace WHERE nspname = %s"
+        if connection.execute(exists, (self._schema,)).fetchone() is None:
+            connection.execute(psycopg.sql.SQL("CREATE SCHEMA {}").format(self._identifier()))
+        self._set(connection, "search_path", self._schema)
+        self._set(connection, "client_min_messages", "warning")
+        found = self._version(connection)
+        database = _Lent(connection)
+        database.connect()
         migrate(database, found)
         self.migrated = (found, SCHEMA)
         if connection.execute("SHOW fsync").fetchone() == ("off",):
@@ -199,6 +226,8 @@ class Connections:
         with self._lock:
             if self._pool is None:
                 return Failure(_CLOSED)
+            if self._read_only:
+                return Failure(_READING)
             try:
                 return self._try(make, done)
             except _Broken:

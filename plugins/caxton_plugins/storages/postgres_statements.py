@@ -99,6 +99,11 @@ def forget_groups(upto: int) -> Iterator[Statement]:
     yield "DELETE FROM entries WHERE first <= %b AND last <= %b", (upto, upto)
 
 
+def forget_later_groups(after: int) -> Statement:
+    """Write the statement that removes the groups behind one."""
+    return "DELETE FROM groups WHERE seq > %b", (after,)
+
+
 def forget_projections() -> Statement:
     """Write the statement that removes every row and the whole index."""
     tables = ", ".join(("entries", "marks", *TABLES))

@@ -33,7 +33,7 @@ from caxton_plugins.storages import postgres_statements as statements
 from caxton_plugins.storages.postgres_connections import Connections
 from caxton_plugins.storages.postgres_errors import Sayings, place_of
 from caxton_plugins.storages.postgres_statements import Statement
-from caxton_plugins.storages.postgres_texts import to_given_row, to_stored
+from caxton_plugins.storages.postgres_texts import to_given, to_given_row, to_stored
 from caxton_plugins.storages.postgres_unsafe import Unsafe
 from caxton_plugins.storages.postgres_waits import Connection
 from caxton_plugins.storages.sql import SqlReader
@@ -54,11 +54,19 @@ class PostgresStorage(SqlReader):
     blocks = True
     dialect = PostgresqlDatabase(None, prefer_psycopg3=True)
 
-    def __init__(self, parameters: dict[str, Any], *, schema: str, durability: Durability) -> None:
+    def __init__(
+        self,
+        parameters: dict[str, Any],
+        *,
+        schema: str,
+        durability: Durability,
+        read_only: bool = False,
+    ) -> None:
         self.durability: Durability = durability
+        self.read_only = read_only
         self.place = place_of(parameters)
         sayings = Sayings(self.place, str(parameters.get("password", "")))
-        self._db = Connections(parameters, sayings, schema, durability)
+        self._db = Connections(parameters, sayings, schema, durability, read_only=read_only)
         self._last = self._there = 0
         self._compared: Connection | None = None
         self._unsafe = Unsafe(durability)
@@ -70,7 +78,7 @@ class PostgresStorage(SqlReader):
         if isinstance(opened, Failure):
             return opened
         try:
-            self._last = self._there = self.read(_NEWEST)[0][0]
+            self._last = self._there = self._newest()
         except StorageFault as fault:
             self.close()
             return Failure(fault.error)
@@ -114,7 +122,8 @@ class PostgresStorage(SqlReader):
 
     def _must_follow(self, groups: Sequence[Group]) -> None:
         new = [group.seq for group in groups if group.seq > self._last]
-        if new != list(range(self._last + 1, self._last + 1 + len(new))):
+        follows = self._last + 1 if self._last or not new else new[0]
+        if new != list(range(follows, follows + len(new))):
             raise ValueError(f"groups {new} do not follow {self._last}")
 
     def _put(self, groups: Sequence[Group], rows: Sequence[Row]) -> Iterator[Statement]:
@@ -171,9 +180,26 @@ class PostgresStorage(SqlReader):
         """Forget a module's bytes."""
         return self._write_safely([statements.delete_blob(digest)])
 
-    def clear_projections(self) -> Result[None, StorageError]:
-        """Forget every row and the whole index."""
-        return self._write_safely([statements.forget_projections()])
+    def clear_projections(self, rows: Sequence[Row] = ()) -> Result[None, StorageError]:
+        """Forget every row but `rows`, and the whole index."""
+        return self._write_safely([statements.forget_projections(), *statements.put_rows(rows)])
+
+    def truncate(self, after: int) -> Result[None, StorageError]:
+        """Forget the groups behind `after`, and that the index covers them."""
+        try:
+            indexed = min(self.indexed_upto(), after)
+        except StorageFault:
+            # It can't be read, and is built anew.
+            indexed = 0
+        mark = statements.put_mark("indexed_upto", indexed)
+        done = self._write_safely([statements.forget_later_groups(after), mark])
+        if isinstance(done, Failure):
+            return done
+        try:
+            self._last = self._there = self._newest()
+        except StorageFault as fault:
+            return Failure(fault.error)
+        return done
 
     def prune(self, upto: int) -> Result[None, StorageError]:
         """Forget the groups up to `upto`, but for the newest, in transactions short enough not to hold commits up."""
@@ -198,7 +224,11 @@ class PostgresStorage(SqlReader):
 
     def last_group(self) -> int:
         """Return the number of the newest group."""
-        return self._last
+        # Beside somebody who writes only the server knows.
+        return self._newest() if self.read_only else self._last
+
+    def _newest(self) -> int:
+        return int(self.read(_NEWEST)[0][0])
 
     def read(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a query on a connection of the pool."""
@@ -207,6 +237,10 @@ class PostgresStorage(SqlReader):
     def to_text(self, text: str) -> str:
         """Return a text as it is stored."""
         return to_stored(text)
+
+    def to_key(self, stored: str) -> str | None:
+        """Return a text as it was given, None where only a part of it is stored."""
+        return to_given(stored)
 
     def to_row(self, table: str, values: Sequence[Any]) -> Row:
         """Read a row back."""
@@ -237,7 +271,7 @@ def _forget(upto: int, _connection: Connection) -> list[Statement]:
 
 
 def storage_for(
-    url: str, schema: str, durability: Durability
+    url: str, schema: str, durability: Durability, *, read_only: bool = False
 ) -> Result[Storage, StorageError | InvalidSetting]:
     """Make a storage, without connecting."""
     address = url.partition("://")[2].partition("?")[0]
@@ -253,4 +287,6 @@ def storage_for(
             "it is no URL as PostgreSQL takes it: postgresql://user:password@host:port/database"
         )
         return Failure(InvalidSetting("storage", "url", detail))
-    return Success(PostgresStorage(parameters, schema=schema, durability=durability))
+    return Success(
+        PostgresStorage(parameters, schema=schema, durability=durability, read_only=read_only)
+    )

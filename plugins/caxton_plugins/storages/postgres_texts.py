@@ -37,6 +37,15 @@ def to_stored(text: str) -> str:
     return _escaped(text)
 
 
+def to_given(stored: str) -> str | None:
+    """Return a text as it was given, None where it was too long to be stored whole.
+
+    >>> to_given(to_stored("a\\0b")) == "a\\0b", to_given(to_stored("long" * 1000))
+    (True, None)
+    """
+    return None if _SHORTENED in stored else _given(stored)
+
+
 def _escaped(text: str) -> str:
     if "\x00" in text or "\x01" in text:
         return text.replace("\x01", "\x01\x02").replace("\x00", "\x01\x01")

@@ -15,7 +15,7 @@ from struct import unpack
 from typing import Any, TypeVar
 
 from caxton_core.errors import Corrupt, CorruptRow, StorageFault
-from caxton_core.ports import TABLES, Group, Row
+from caxton_core.ports import TABLES, Group, IndexEntry, Row
 from peewee import Tuple, fn
 
 from caxton_plugins.storages.models import PROJECTIONS, Blobs, Entries, Groups, Marks
@@ -54,6 +54,10 @@ class SqlReader(abc.ABC):
         """Return a text as it is stored."""
         return text
 
+    def to_key(self, stored: str) -> str | None:
+        """Return a text as it was given, None where only a part of it is stored."""
+        return stored
+
     def to_row(self, table: str, values: Sequence[Any]) -> Row:
         """Read a row back."""
         return to_row(table, values)
@@ -81,6 +85,22 @@ class SqlReader(abc.ABC):
             numbers.update(unpack(f"<{len(packed) // 4}I", packed))
         first = self.first_group()
         return sorted(number for number in numbers if number >= first)
+
+    def entries(self, after: tuple[str, int] | None, limit: int) -> builtins.list[IndexEntry]:
+        """Return the index as it is kept, without the keys that can't be read back whole."""
+        query = Entries.select().order_by(Entries.key, Entries.first).limit(limit)
+        behind = None if after is None else (self.to_text(after[0]), after[1])
+        while True:
+            place = Tuple(Entries.key, Entries.first)
+            page = self.ask(query if behind is None else query.where(place > behind))
+            whole = [
+                IndexEntry(key, values[1], to_groups(values))
+                for values in page
+                if (key := self.to_key(values[0])) is not None
+            ]
+            if whole or not page:
+                return whole
+            behind = page[-1][0], page[-1][1]
 
     # Groups
 

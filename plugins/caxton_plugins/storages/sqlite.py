@@ -25,6 +25,7 @@ from caxton_plugins.storages.connections import Connections
 from caxton_plugins.storages.sql import SqlReader
 from caxton_plugins.storages.statements import (
     forget_groups,
+    forget_later_groups,
     forget_projections,
     insert_group,
     put_blob,
@@ -48,10 +49,13 @@ class SqliteStorage(SqlReader):
     blocks = True
     dialect = SqliteDatabase(None)
 
-    def __init__(self, path: str | Path, *, durability: Durability = "disk") -> None:
+    def __init__(
+        self, path: str | Path, *, durability: Durability = "disk", read_only: bool = False
+    ) -> None:
         self.path = Path(path)
         self.durability: Durability = durability
-        self._db = Connections(self.path, durability)
+        self.read_only = read_only
+        self._db = Connections(self.path, durability, read_only=read_only)
         self._last = 0
         self._sure = False
 
@@ -67,11 +71,14 @@ class SqliteStorage(SqlReader):
     def _look(self) -> Result[None, StorageError]:
         """Ask the file for its newest group."""
         try:
-            self._last = self.read("SELECT coalesce(max(seq), 0) FROM groups")[0][0]
+            self._last = self._newest()
         except StorageFault as fault:
             return Failure(fault.error)
         self._sure = True
         return Success(None)
+
+    def _newest(self) -> int:
+        return int(self.read("SELECT coalesce(max(seq), 0) FROM groups")[0][0])
 
     @property
     def migrated(self) -> tuple[int, int]:
@@ -88,7 +95,8 @@ class SqliteStorage(SqlReader):
         if isinstance(looked, Failure):
             return looked
         new = [group for group in groups if group.seq > self._last]
-        for number, group in enumerate(new, start=self._last + 1):
+        follows = self._last or (new[0].seq - 1 if new else 0)
+        for number, group in enumerate(new, start=follows + 1):
             if group.seq != number:
                 raise ValueError(f"group {group.seq} does not follow {number - 1}")
         done = self._db.commit([*map(insert_group, new), *put_rows(rows)])
@@ -103,7 +111,8 @@ class SqliteStorage(SqlReader):
 
     def last_group(self) -> int:
         """Return the number of the newest group."""
-        return self._last
+        # Beside somebody who writes only the file knows.
+        return self._newest() if self.read_only else self._last
 
     def prune(self, upto: int) -> Result[None, StorageError]:
         """Forget the groups up to `upto`, but for the newest, in transactions short enough not to hold commits up."""
@@ -122,9 +131,20 @@ class SqliteStorage(SqlReader):
             time.sleep(_PAUSE)
         return more.map(lambda _: None)
 
-    def clear_projections(self) -> Result[None, StorageError]:
-        """Forget every row and the whole index."""
-        return self._db.commit([*forget_projections()])
+    def truncate(self, after: int) -> Result[None, StorageError]:
+        """Forget the groups behind `after`, and that the index covers them."""
+        try:
+            indexed = min(self.indexed_upto(), after)
+        except StorageFault:
+            # It can't be read, and is built anew.
+            indexed = 0
+        self._sure = False
+        done = self._db.commit([forget_later_groups(after), put_mark("indexed_upto", indexed)])
+        return done.bind(lambda _: self._look())
+
+    def clear_projections(self, rows: Sequence[Row] = ()) -> Result[None, StorageError]:
+        """Forget every row but `rows`, and the whole index."""
+        return self._db.commit([*forget_projections(), *put_rows(rows)])
 
     def examine(self) -> Iterator[str]:
         """Yield what SQLite itself finds wrong with the file."""
@@ -157,7 +177,7 @@ def make(options: StorageOptions) -> Result[Storage, StorageError | InvalidSetti
     path = options.url.partition(":")[2].removeprefix("///")
     if not path or path.startswith("//"):
         return Failure(InvalidSetting("storage", "url", f"{options.url!r} is not sqlite:///PATH"))
-    return Success(SqliteStorage(path, durability=options.durability))
+    return Success(SqliteStorage(path, durability=options.durability, read_only=options.read_only))
 
 
 @hookimpl

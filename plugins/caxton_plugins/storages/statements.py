@@ -63,6 +63,11 @@ def forget_groups(upto: int) -> Iterator[Statement]:
     yield "DELETE FROM entries WHERE first <= ? AND last <= ?", (upto, upto)
 
 
+def forget_later_groups(after: int) -> Statement:
+    """Write the statement that removes the groups behind one."""
+    return "DELETE FROM groups WHERE seq > ?", (after,)
+
+
 def forget_projections() -> Iterator[Statement]:
     """Write the statements that remove every row and the whole index."""
     for table in ("entries", "marks", *TABLES):

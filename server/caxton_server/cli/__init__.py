@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "doctor": ("doctor:doctor", "Examine this machine and this installation."),
         "config": ("configs:config", "Check and show the configuration."),
         "plugin": ("plugins:plugin", "Show the plugins."),
+        "db": ("databases:db", "Check, back up, restore and export a node's database."),
     },
     "Work with agents": {
         "agent": ("agents:agent", "Write, deploy, watch and control agents."),
@@ -48,6 +49,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "states": ("states:states", "Show the state tables of agents, deployments, conversations."),
         "acl": ("acl:acl", "Read and write messages in FIPA's string form."),
         "conformance": ("conformance:conformance", "Replay cases against the conversation engine."),
+        "simulate": ("simulate:simulate", "Live through crashes and faults in simulated time."),
     },
 }
 """Every command under its heading: the file and name of the click command, and its short help."""

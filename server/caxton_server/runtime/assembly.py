@@ -55,6 +55,7 @@ from caxton_server.runtime.scheduler import Scheduler
 from caxton_server.runtime.shortcut import Shortcut
 from caxton_server.runtime.signatures import Signatures
 from caxton_server.runtime.timers import Timers
+from caxton_server.runtime.unfinished import check_finished, explained
 from caxton_server.runtime.watermarks import Watermark
 
 if TYPE_CHECKING:
@@ -125,8 +126,12 @@ class Runtime:
             self.storage, clock=self.clock, codec=CODEC, make_driver=self._make_driver
         )
         opened = await asyncio.to_thread(journal.open)
+        if isinstance(opened, Success):
+            opened = await asyncio.to_thread(check_finished, self.storage)
         if isinstance(opened, Failure):
-            return Failure(opened.failure())
+            refused = explained(opened.failure(), self.storage)
+            await journal.close()
+            return Failure(refused)
         started = await self._recover(journal, trust.unwrap())
         if isinstance(started, Failure):
             await journal.close()
@@ -152,7 +157,7 @@ class Runtime:
         try:
             await asyncio.to_thread(recovery.replay, journal.recover())
         except StorageFault as fault:
-            return Failure(fault.error)
+            return Failure(explained(fault.error, self.storage))
         journal.start()
         try:
             await self._resume(journal, recovery, interrupted)
@@ -278,8 +283,10 @@ class Runtime:
         await self.retention.stop()
         await self.loop.stop(STOP_SECONDS)
         for cell in self.kernel.cells.values():
-            if cell.guest is not None:
-                cell.guest.close()
+            # Nobody may call it any more: a deployment may still be under way, and would ask it for its state.
+            guest, cell.guest = cell.guest, None
+            if guest is not None:
+                guest.close()
         closed = await self.kernel.journal.close()
         if self._attempts is not None:
             self._attempts.close()

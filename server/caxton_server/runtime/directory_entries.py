@@ -80,7 +80,11 @@ class Entries:
         address = self.addresses.pop(handle, None)
         if address is None:
             return
-        standing = self.standings.pop(address)
+        standing = self.standings.get(address)
+        if standing is None or standing.handle != handle:
+            # Another agent has the name by now: this one never started.
+            return
+        del self.standings[address]
         self.owners.pop(address, None)
         standing.receives = False
         self._show(address, standing)

@@ -11,9 +11,13 @@ from __future__ import annotations
 import fcntl
 import os
 from pathlib import Path
+from typing import Final
 
 from caxton_core.errors import Locked, Unreadable
 from returns.result import Failure, Result, Success
+
+WATERMARK: Final = "committed"
+"""The name of the file that names the newest committed group."""
 
 
 class Folder:
@@ -68,7 +72,7 @@ class Folder:
     @property
     def watermark(self) -> Path:
         """The file that names the newest committed group."""
-        return self.path / "committed"
+        return self.path / WATERMARK
 
     def close(self) -> None:
         """Let another node use the folder."""

@@ -123,6 +123,11 @@ def _plain(row: Row) -> Row:
     return Row(row.table, row.key, columns, row.body, row.deleted)
 
 
+def has_rows(group: Group) -> bool:
+    """Tell whether a group says what went into tables with it."""
+    return group.blob[:1] != _WITHOUT_ROWS
+
+
 def _frames(group: Group) -> Iterator[tuple[int, int]]:
     """Yield where each frame of a blob begins and ends: of the images, of the rows, of each turn's records."""
     blob, at = group.blob, 1

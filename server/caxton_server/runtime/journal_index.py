@@ -86,7 +86,7 @@ class Index:
                     building[key] = numbers
             self._tail = {}
         entries = [
-            IndexEntry(_stored(key), numbers[0], _packed(numbers))
+            IndexEntry(stored_key(key), numbers[0], _packed(numbers))
             for key, numbers in building.items()
         ]
         done = self._storage.index(entries, upto)
@@ -100,11 +100,12 @@ class Index:
         """Return the numbers of all groups in which `key` occurs, ascending."""
         with self._lock:
             found = {*self._building.get(key, ()), *self._tail.get(key, ())}
-        found.update(self._storage.find(_stored(key)))
+        found.update(self._storage.find(stored_key(key)))
         return sorted(found)
 
 
-def _stored(key: Key) -> str:
+def stored_key(key: Key) -> str:
+    """Return what a storage knows a key as."""
     return f"a:{key:d}" if isinstance(key, int) else f"c:{key}"
 
 

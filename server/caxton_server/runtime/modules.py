@@ -15,7 +15,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
-from caxton_core.errors import Conflict, InvalidModule, NotFound, StorageError, UntrustedModule
+from caxton_core.errors import (
+    Conflict,
+    CorruptRow,
+    InvalidModule,
+    NotFound,
+    StorageError,
+    StorageFault,
+    UntrustedModule,
+)
 from caxton_core.ids import ModuleDigest
 from caxton_core.ports import ModuleInfo, Row, Sandbox
 from caxton_core.resources import profiles_of
@@ -108,7 +116,7 @@ class Modules:
         verdict = self.signatures.known(digest, signature)
         if verdict is None:
             if data is None:
-                data = await asyncio.to_thread(self.storage.module, ModuleDigest(digest))
+                data = await self._bytes(digest)
             if data is None:
                 return Failure(NotFound("module", digest))
             verdict = await asyncio.to_thread(self.signatures.judge, digest, data, signature)
@@ -125,6 +133,15 @@ class Modules:
         await self.kernel.journal.readable()
         row = await asyncio.to_thread(self.storage.get, "modules", digest)
         return None if row is None else msgspec.json.decode(row.body, type=ModuleSaved)
+
+    async def _bytes(self, digest: str) -> bytes | None:
+        """Return a module's bytes; None when they are not there, or not those that the digest names."""
+        try:
+            return await asyncio.to_thread(self.storage.module, ModuleDigest(digest))
+        except StorageFault as fault:
+            if isinstance(fault.error, CorruptRow):
+                return None
+            raise
 
     async def _check(self, data: bytes, profile: str) -> Result[ModuleInfo, InvalidModule]:
         sandbox = self.sandbox_of(profile)
@@ -149,6 +166,11 @@ class Modules:
                 return Failure(kept.failure())
             self._put(saved)
         else:
+            # Whoever has the bytes mends what a disk may have lost of them.
+            if await self._bytes(info.sha256) != data:
+                kept = await asyncio.to_thread(self.storage.put_module, info.sha256, data)
+                if isinstance(kept, Failure):
+                    return Failure(kept.failure())
             await self._sign(info.sha256, mark)
         view = self._view(saved)
         if claim is not None:
@@ -190,7 +212,7 @@ class Modules:
             await self._sign(digest, mark.unwrap())
         if (digest, profile) in self.ready:
             return Success(None)
-        data = await asyncio.to_thread(self.storage.module, digest)
+        data = await self._bytes(digest)
         if data is None:
             return Failure(NotFound("module", digest))
         checked = await self._check(data, profile)

@@ -117,7 +117,11 @@ class Retention:
         await self.journal.begin_carrying()
         rows = await asyncio.to_thread(self._current, upto)
         if crowded:
-            rows = [_gone(row) if row.table in HISTORY else row for row in rows]
+            # The latest event stays here too.
+            latest = self.events.latest_key
+            rows = [
+                _gone(row) if row.table in HISTORY and row.key != latest else row for row in rows
+            ]
         await self.journal.carry(rows)
         first = self.storage.first_group()
         done = await asyncio.to_thread(self.storage.prune, upto)

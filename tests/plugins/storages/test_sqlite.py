@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +21,7 @@ from caxton_core.hookspecs import StorageOptions
 from caxton_core.ports import Durability, Group, Row
 from caxton_core.testing_storages import StorageContract, make_entry, make_group
 from caxton_plugins.storages import connections
+from caxton_plugins.storages.migrations import SCHEMA
 from caxton_plugins.storages.models import MODELS
 from caxton_plugins.storages.sqlite import SqliteStorage, make
 from peewee import SqliteDatabase
@@ -243,3 +246,69 @@ def test_the_url_says_the_path(url: str, path: str) -> None:
 def test_a_url_without_a_path_is_refused(url: str) -> None:
     """A URL that names no file is a clear error."""
     assert url in str(make(StorageOptions(url, "disk")).failure())
+
+
+class TestReadOnly:
+    """Opened beside somebody who writes."""
+
+    def test_it_sees_what_is_committed_and_writes_nothing(self, storage: SqliteStorage) -> None:
+        """A reader finds groups and rows that came after it was opened; every write of its own fails."""
+        reader = SqliteStorage(storage.path, read_only=True)
+        assert reader.open() == Success(None)
+        row = Row("agents", "1", {"name": "ada"}, b"body")
+        assert storage.append([make_group(1)], [row]) == Success(None)
+        assert (reader.first_group(), reader.last_group()) == (1, 1)
+        assert reader.get("agents", "1") == row
+        assert reader.migrated == (SCHEMA, SCHEMA)
+        for refused in (
+            reader.append([make_group(2)], ()),
+            reader.index([make_entry("c:a", 1)], 1),
+            reader.prune(1),
+            reader.truncate(0),
+            reader.clear_projections(),
+            reader.put_module("sha256:a", b"m"),
+            reader.delete_module("sha256:a"),
+        ):
+            assert refused.failure() == StorageUnavailable("it was opened only to be read")
+        reader.close()
+        assert list(storage.groups(0)) == [make_group(1)]
+
+    def test_nothing_is_created(self, tmp_path: Path) -> None:
+        """A file that is not there, or has no tables, is refused and left as it is."""
+        for path in (tmp_path / "none.db", tmp_path / "empty.db"):
+            if path.stem == "empty":
+                path.touch()
+            refused = SqliteStorage(path, read_only=True).open().failure()
+            assert isinstance(refused, Unreadable)
+        assert [(each.name, each.stat().st_size) for each in tmp_path.iterdir()] == [
+            ("empty.db", 0)
+        ]
+
+    def test_nothing_is_migrated(self, storage: SqliteStorage) -> None:
+        """Tables of another version are refused with what to do about it, or who could read them."""
+        storage.close()
+        for version, words in ((SCHEMA - 1, "caxton db migrate"), (SCHEMA + 1, "newer than")):
+            with sqlite3.connect(storage.path) as database:
+                database.execute("DELETE FROM schema_version")
+                database.execute("INSERT INTO schema_version VALUES (?)", (version,))
+            database.close()
+            refused = SqliteStorage(storage.path, read_only=True).open().failure()
+            assert words in str(refused)
+
+    def test_a_log_that_a_crash_left_is_read(self, tmp_path: Path) -> None:
+        """What is only in the log of a process that died is seen, and the log stays for the next writer."""
+        path = tmp_path / "caxton.db"
+        script = (
+            "import os, sys; from caxton_core.testing_storages import make_group;"
+            "from caxton_plugins.storages.sqlite import SqliteStorage;"
+            "s = SqliteStorage(sys.argv[1]); s.open(); s.append([make_group(1)], ()); os._exit(0)"
+        )
+        subprocess.run([sys.executable, "-c", script, str(path)], check=True)
+        log = path.with_name("caxton.db-wal")
+        before = log.read_bytes()
+        assert before
+        reader = SqliteStorage(path, read_only=True)
+        assert reader.open() == Success(None)
+        assert list(reader.groups(0)) == [make_group(1)]
+        reader.close()
+        assert log.read_bytes() == before

@@ -29,11 +29,12 @@ class Misconfigured(Client):
         module: bytes | None = None,
         *,
         signature: bytes | None = None,
+        key: str | None = None,
     ) -> Result[DeployedView, ClientError]:
         """Deploy, a machine with another configuration than wanted."""
         if manifest["name"].startswith("machine-"):
             manifest = {**manifest, "config": {"machine": 99}}
-        return super().deploy(manifest, module, signature=signature)
+        return super().deploy(manifest, module, signature=signature, key=key)
 
 
 class Notes(Watcher):

@@ -148,6 +148,7 @@ class ScriptedGuest:
 
     def export_state(self) -> Outcome:
         """Give what the script exports."""
+        assert self.alive
         return self.script.export
 
     def import_state(self, data: bytes) -> Outcome:

@@ -342,22 +342,3 @@ async def test_a_new_codec_reaches_what_waits(before: str, after: str) -> None:
     assert second.contents == [1]
     mailbox = bench.cell("agent").mailbox
     assert (mailbox.limit, mailbox.bytes_limit >= 7 * 4096, mailbox.bytes) == (7, True, 0)
-
-
-async def test_a_deployment_that_a_crash_cut_off_is_over() -> None:
-    """It has failed when its version was not in place yet; the agent is what it was before."""
-    bench = await Bench().start()
-
-    def start(_config: Message, _tools: Tools) -> Any:
-        yield
-
-    await bench.deploy("agent", Script(), version="1")
-    data = bench.scripts.add("second", Script(start=start))
-    parsed = Manifest.parse({"name": "agent", "version": "2"}).unwrap()
-    task = asyncio.ensure_future(bench.node.update(parsed, data))
-    await parked(bench)
-    again = await bench.again().start()
-    states = [view.state for view in (await again.node.deployments(limit=9, cursor=None)).items]
-    assert states == ["running", "failed"]
-    assert again.node.agent("agent").unwrap().version == "1"
-    task.cancel()

@@ -160,6 +160,22 @@ async def test_a_storage_that_is_too_large_loses_the_oldest(tmp_path: Path) -> N
     await place.bench.node.stop()
 
 
+async def test_the_latest_event_outlives_every_other(tmp_path: Path) -> None:
+    """However small a storage may be, the numbers of events go on after a restart."""
+    place = await Place(tmp_path, size=ByteSize(1)).start()
+    await place.bench.deploy("agent", Script())
+    await place.send(100)
+    for _ in range(4):
+        await place.pass_time(0.001)
+        await place.send(5)
+    seq = place.bench.node.event_log.seq
+    assert [key for table, key in stored(place.storage) if table == "events"] == [f"{seq:016d}"]
+    place = await place.again()
+    assert place.bench.node.event_log.seq >= seq
+    assert folded(place.storage) == stored(place.storage)
+    await place.bench.node.stop()
+
+
 async def test_what_a_conversation_of_the_server_needs_stays(tmp_path: Path) -> None:
     """While a conversation that the server has begun is open, no group since then goes."""
     place = await Place(tmp_path, messages=Duration(HOUR * 1000)).start()

@@ -1,0 +1,1 @@
+"""Tests of what is done to a database beside its node."""
