@@ -181,6 +181,10 @@ def run(
             judge(nodes, cut, whole, load, durability, tally)
         killed(node, load, durability)
         shutil.rmtree(node.folder)
+        if tally.cuts % 50 == 0:
+            say(
+                f"    {durability}: {tally.cuts} cuts, {tally.lost} lost, {time.monotonic() - began:.0f} s"
+            )
     failing = ", syncs failed for a while" if broken_syncs else ""
     say(
         f"{durability}{failing}: {tally.cuts} cuts, {tally.acknowledged} acknowledged before them, {tally.lost} lost, "
