@@ -28,6 +28,10 @@ RECOVERED_SECONDS = 60.0
 """How long a node may take to go on, so that a test ends; what it took is told."""
 
 
+PATIENT = {"cpu_ms": 60_000, "time_ms": 60_000}
+"""Limits of an agent that has much to do, on a machine that may have, too."""
+
+
 class Outage(NamedTuple):
     """How to begin and to end it, on a node that is running."""
 
@@ -85,7 +89,7 @@ def endure(
     deploy(node)
     if flood:
         node.api.agent("sink", guests.ledger(), limits=LARGE)
-        node.api.agent("fountain", guests.fountain("sink", 100, 30_000), limits={"cpu_ms": 1000})
+        node.api.agent("fountain", guests.fountain("sink", 100, 30_000), limits=PATIENT)
     more = Load(*([telling("fountain")] if flood else []), clients=8 * flood, until_broken=False)
     load = Load(telling("ledger"), telling("clock"), nets("cheap", "dear"), until_broken=False)
     load.start(node.api)
