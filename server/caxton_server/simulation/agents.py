@@ -19,6 +19,7 @@ from caxton_core.nesting import Codec
 from caxton_core.ports import Fault, Host
 
 from caxton_server.simulation.guests import Message, Script, encoded
+from caxton_server.simulation.questions import question
 
 if TYPE_CHECKING:
     from caxton_core.conversations import Conversation
@@ -100,7 +101,9 @@ class RandomAgent:
         calm = depth >= DEEPEST
         for _ in range(0 if calm else chance.choice((0, 0, 1, 1, 2, 3))):
             fields = self.move(conversation, depth) if chance.random() < 0.7 else self.open(depth)
-            said.append(Said(fields["content"]["n"], host.send(encoded(fields, codec))))
+            result = host.send(encoded(fields, codec))
+            if isinstance(fields["content"], dict):
+                said.append(Said(fields["content"]["n"], result))
             if chance.random() < 0.05:
                 yield
         while chance.random() < 0.15:
@@ -188,6 +191,8 @@ class RandomAgent:
     def open(self, depth: int) -> Message:
         """Open a conversation of any protocol, or say something outside of any."""
         chance = self.chance
+        if chance.random() < 0.15:
+            return question(chance, self.address)
         fields: Message = {"content": self.world.content(depth)}
         others = [name for name in self.world.names if name != self.name]
         if chance.random() < 0.3:

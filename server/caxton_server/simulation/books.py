@@ -16,6 +16,7 @@ from caxton_core.restarts import delay_before
 from caxton_server.runtime.records import (
     AgentRemoved,
     AgentSaved,
+    Asked,
     Cleared,
     Restarted,
     Routed,
@@ -98,6 +99,8 @@ class Books:
             self._send(record.sent)
         elif isinstance(record, Served):
             self._send(record.sent)
+        elif isinstance(record, Asked):
+            self.world.tally["asked of the directory"] += 1
         elif isinstance(record, Restarted):
             self._restarted(record)
         elif isinstance(record, AgentSaved):

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from caxton_core.agents import AgentState
+from caxton_core.directory import Deregistered, Registered
 from caxton_core.restarts import History
 
 from caxton_server.runtime.journal_groups import unpack
@@ -18,6 +19,7 @@ from caxton_server.runtime.records import (
     CODEC,
     AgentRemoved,
     AgentSaved,
+    Asked,
     Charged,
     Cleared,
     Record,
@@ -30,6 +32,7 @@ from caxton_server.runtime.records import (
 
 if TYPE_CHECKING:
     from caxton_core.conversations import Conversation
+    from caxton_core.directory_descriptions import DfAgent
     from caxton_core.ports import Row, Storage
 
     from caxton_server.runtime.cells import Cell
@@ -57,6 +60,10 @@ class Model:
         self.agents: dict[int, AgentModel] = {}
         self.conversations: dict[str, Conversation] = {}
         self.rows: dict[tuple[str, str], Row] = {}
+        self.registered: dict[str, DfAgent] = {}
+        """What agents have registered themselves, by their addresses."""
+        self.asked: set[int] = set()
+        """The serials of what waits for the AMS and the DF."""
         self.messages: set[str] = set()
         """The ids of all that was sent."""
         for turn in turns:
@@ -85,12 +92,17 @@ class Model:
         elif isinstance(record, Cleared):
             self._agent(record.agent).deliveries.clear()
             sent = record.sent
+        elif isinstance(record, Asked):
+            self.asked.add(record.serial)
         elif isinstance(record, Served):
             sent = record.sent
+            self._served(record)
         elif isinstance(record, AgentSaved):
             self._agent(record.id).saved = record
         elif isinstance(record, AgentRemoved):
-            self.agents.pop(record.id, None)
+            gone = self.agents.pop(record.id, None)
+            if gone is not None and gone.saved is not None and _known(gone.saved):
+                self.registered.pop(f"{gone.saved.name}@caxton", None)
         elif isinstance(record, Restarted):
             self._agent(record.agent).restarted = record
         elif isinstance(record, Charged):
@@ -100,6 +112,14 @@ class Model:
             for serial, handle in enumerate(each.to, each.serial):
                 if handle:
                     self._agent(handle).deliveries[serial] = 1
+
+    def _served(self, record: Served) -> None:
+        self.asked.discard(record.asked)
+        for change in record.changes:
+            if isinstance(change, Registered):
+                self.registered[change.agent.name] = change.agent
+            elif isinstance(change, Deregistered):
+                self.registered.pop(change.name, None)
 
     def _step(self, agent: AgentModel, record: Step) -> None:
         effects = record.effects
@@ -127,8 +147,7 @@ class Model:
         there = {
             handle: agent
             for handle, agent in self.agents.items()
-            if agent.saved is not None
-            and agent.saved.state not in (AgentState.LOADED, AgentState.UNLOADED)
+            if agent.saved is not None and _known(agent.saved)
         }
         if cells.keys() != there.keys():
             yield f"its agents are {sorted(cells)} and not {sorted(there)}"
@@ -140,6 +159,15 @@ class Model:
             for conversation_id, conversation in self.conversations.items()
             if conversation.open_legs
         }
+        directory = node.directory_
+        registered = {
+            address: standing.registered
+            for address, standing in directory.entries.standings.items()
+            if standing.registered is not None
+        }
+        yield from _compared("the registrations", registered, self.registered)
+        waiting = {each.serial: None for each in directory.queue}
+        yield from _compared("what the directory was asked", waiting, dict.fromkeys(self.asked))
         yield from _compared("the open conversations", node.conversations_.open, known)
 
     def row_differences(self, storage: Storage, tables: Iterable[str]) -> Iterator[str]:
@@ -156,6 +184,11 @@ class Model:
                 found.update({row.key: _content(row) for row in page})
                 after = page[-1].key
             yield from _compared(f"the rows of {table}", found, expected)
+
+
+def _known(saved: AgentSaved) -> bool:
+    """Tell whether an agent has ever started."""
+    return saved.state not in (AgentState.LOADED, AgentState.UNLOADED)
 
 
 def rebuilt(storage: Storage) -> Model:

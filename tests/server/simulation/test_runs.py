@@ -31,6 +31,9 @@ def test_no_invariant_is_broken(first: int) -> None:
         "timers",
         "said in vain",
         "updates",
+        "asked of the directory",
+        "checkpoints",
+        "pruned groups",
     ):
         assert sum(each.counts.get(seen, 0) for each in outcomes), seen
 
