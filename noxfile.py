@@ -37,8 +37,8 @@ DOCUMENTED = [
     "server/caxton_server",
     "sdk/caxton_sdk",
 ]
-# Modules are compiled in child processes with CPU limits of their own; two workers keep two cores busy.
-PYTEST = ["pytest", "-n", "2", "--dist", "worksteal"]
+# Modules are compiled in child processes, nodes run in them, and many tests wait for either: three workers keep two cores busy.
+PYTEST = ["pytest", "-n", "3", "--dist", "worksteal", "--durations", "25"]
 
 
 @nox.session(python=PYTHONS)
