@@ -160,10 +160,14 @@ def play_all(
 ) -> None:
     """Play seeds, in several processes if so wished, and report each as it ends, until a report is answered with True."""
     if jobs == 1:
+        before = logging.root.manager.disable
         quiet()
-        for seed in seeds:
-            if report(play(seed, order)):
-                return
+        try:
+            for seed in seeds:
+                if report(play(seed, order)):
+                    return
+        finally:
+            logging.disable(before)
         return
     with ProcessPoolExecutor(jobs, initializer=quiet) as pool:
         for outcome in pool.map(play, seeds, repeat(order), chunksize=4):
