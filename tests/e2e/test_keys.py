@@ -13,6 +13,8 @@ from tests.e2e.nodes import Answer, Api, Node, until
 from tests.e2e.wat import ASKED, echo, fixed, guest
 from tests.faults.guests import ledger
 
+pytestmark = pytest.mark.once
+
 REPLAYED = "Idempotency-Replayed"
 PROPOSE = '{"performative":"propose","content":{"cost":3}}'
 

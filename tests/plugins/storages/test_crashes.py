@@ -11,6 +11,8 @@ from caxton_core.testing_storages_crashes import StorageCrashes
 from caxton_plugins.storages import postgres
 from caxton_plugins.storages.sqlite import SqliteStorage
 
+pytestmark = pytest.mark.once
+
 
 def on_disk(path: str) -> Storage:
     """Make a SQLite storage at durability `disk`."""

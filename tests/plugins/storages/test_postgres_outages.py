@@ -20,6 +20,8 @@ from returns.result import Failure, Success
 from tests.plugins.storages.test_postgres import made
 from tests.postgres import PostgresServer
 
+pytestmark = pytest.mark.once
+
 GROUPS = [make_group(seq, bytes([seq]) * 100) for seq in range(1, 61)]
 
 

@@ -22,6 +22,8 @@ from returns.result import Success
 from tests.conftest import ROOT
 from tests.server.runtime.journals import CODEC, Note
 
+pytestmark = pytest.mark.once
+
 KILLS = 10
 
 
