@@ -230,8 +230,12 @@ class Connections:
                 return self._idle.pop()
         try:
             reader = self._connect()
+        except sqlite3.Error as error:
+            raise StorageFault(self._error(error)) from error
+        try:
             reader.execute("PRAGMA query_only = 1")
         except sqlite3.Error as error:
+            reader.close()
             raise StorageFault(self._error(error)) from error
         return reader
 

@@ -146,6 +146,7 @@ def real_disk(url: str) -> RealDisk:
     if isinstance(opened, Failure):
         raise NoStorage(f"{url}: {opened.failure()}")
     if disk.last_group():
+        disk.end()
         raise NoStorage(f"{url} is not empty: each seed needs a fresh database")
     return disk
 
