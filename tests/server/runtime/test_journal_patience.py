@@ -57,7 +57,8 @@ async def test_a_storage_that_does_not_answer_is_told_too() -> None:
         await waiting
     assert told.value.error == StorageUnavailable(f"it does not answer; {LATER}")
     storage.gate.set()
-    await journal.wait(journal.position)
+    # Patiently: who is not may be told once more before the writer has had its turn.
+    await journal.stored(journal.position)
     assert storage.last_group() == 1
     await journal.close()
 
