@@ -12,6 +12,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import TYPE_CHECKING, Final
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 EVERY_SECONDS: Final = 10.0
+STOP_SECONDS = 2.0
+"""How long a step that is under way may take when the node stops."""
 ROWS, ROUNDS = 500, 20
 """Rows deleted in one step, and steps in one round."""
 GROUPS, BYTES = 64, 16 * 1024 * 1024
@@ -58,9 +61,14 @@ class Retention:
     async def stop(self) -> None:
         """End what is under way and look no more."""
         self._stop.set()
-        if self._task is not None:
-            await self._task
-            self._task = None
+        task, self._task = self._task, None
+        if task is None:
+            return
+        # A storage that fails may keep it waiting for ever; what it wanted to forget is found again by the next node.
+        await asyncio.wait({task}, timeout=STOP_SECONDS)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
     async def _run(self) -> None:
         while not self._stop.is_set():

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from caxton_core.initiators import ConversationSpec
 from caxton_core.ports import TABLES, Row, Storage
 from caxton_core.units import ByteSize, Duration
 from caxton_plugins.storages.sqlite import SqliteStorage
 from caxton_server.config import Config, RetentionConfig, StorageConfig
+from caxton_server.runtime import retention
 from caxton_server.runtime.journal_groups import unpack
 from caxton_server.runtime.records import CODEC
 
@@ -218,4 +220,24 @@ async def test_a_row_that_is_put_while_it_is_carried_keeps_its_new_value(tmp_pat
     assert place.storage.get("meta", "b") is None
     assert place.storage.get("meta", "c") == rows[2]
     assert folded(place.storage) == stored(place.storage)
+    await place.bench.node.stop()
+
+
+async def test_a_step_that_waits_for_a_failing_storage_does_not_keep_a_node_from_stopping(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A commit that never comes is not waited for when the node stops."""
+    monkeypatch.setattr(retention, "STOP_SECONDS", 0.01)
+    place = await Place(tmp_path).start()
+    forgetting = place.bench.node.retention
+    waits = asyncio.Event()
+
+    async def look() -> None:
+        waits.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(forgetting, "look", look)
+    forgetting.start()
+    await waits.wait()
+    await asyncio.wait_for(forgetting.stop(), 20)
     await place.bench.node.stop()
