@@ -23,6 +23,19 @@ _MARK = slice(0, 16)
 _NOTHING = bytes(16)
 
 
+def mapped(path: Path, size: int) -> Result[mmap.mmap, Unreadable]:
+    """Map a file into memory, creating it or making it as long as it should be."""
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(handle, 0, size)
+            return Success(mmap.mmap(handle, size))
+        finally:
+            os.close(handle)
+    except OSError as error:
+        return Failure(Unreadable(str(path), error.strerror or str(error)))
+
+
 class Attempts:
     """The mark file of one node; `mark` takes the 16 bytes of the running message's id."""
 
@@ -36,15 +49,7 @@ class Attempts:
     @staticmethod
     def open(path: Path) -> Result[Attempts, Unreadable]:
         """Map the file, creating it or making it as long as it should be."""
-        try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                os.posix_fallocate(handle, 0, _SIZE)
-                return Success(Attempts(mmap.mmap(handle, _SIZE)))
-            finally:
-                os.close(handle)
-        except OSError as error:
-            return Failure(Unreadable(str(path), error.strerror or str(error)))
+        return mapped(path, _SIZE).map(Attempts)
 
     def clear(self) -> None:
         """Say that nothing runs."""

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import logging
 import mmap
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from caxton_core.errors import Unreadable
-from returns.result import Failure, Result, Success
+from returns.result import Failure, Result
+
+from caxton_server.runtime.attempts import mapped
 
 if TYPE_CHECKING:
     from caxton_server.runtime.journal import Journal
@@ -34,15 +35,7 @@ class Watermark:
     @staticmethod
     def open(path: Path) -> Result[Watermark, Unreadable]:
         """Map the file, creating it or making it as long as it should be."""
-        try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                os.posix_fallocate(handle, 0, _SIZE)
-                return Success(Watermark(mmap.mmap(handle, _SIZE)))
-            finally:
-                os.close(handle)
-        except OSError as error:
-            return Failure(Unreadable(str(path), error.strerror or str(error)))
+        return mapped(path, _SIZE).map(Watermark)
 
     @property
     def group(self) -> int:
