@@ -13,6 +13,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -30,6 +31,10 @@ from tests.faults.outages import deploy
 from tests.server.cli.servers import run as caxton
 
 DATABASE, LOG, WATERMARK = "caxton.db", "caxton.db-wal", "committed"
+HEADER, FRAME = 32, 24 + 16_384
+"""Bytes of the log before all frames, and of a frame: its own header and a page."""
+ENOUGH, CHECKPOINTED = 60, 900
+"""Between so many frames part of the data is in the log alone; SQLite copies them into the database from 1,024 on."""
 CUT_SHARE = 0.1
 NODE_EVERY = 25
 """A real node is started on one of so many damaged databases, of those that differ."""
@@ -79,8 +84,18 @@ def filled(nodes: Nodes) -> Path:
     load.stop()
     until(lambda: len(node.api.all("dead-letters")) == 10)
     settle(node)
+    while not ENOUGH < frames(node.data / LOG) < CHECKPOINTED:
+        assert node.api.send("ledger").status == 202
     node.kill()
     return node.data
+
+
+def frames(log: Path) -> int:
+    """Count the frames that count in a write-ahead log: behind them lie those of an earlier round, which nobody reads."""
+    data = log.read_bytes()
+    starts = range(HEADER, len(data) - FRAME + 1, FRAME)
+    salts = data[16:24]
+    return sum(1 for _ in takewhile(lambda at: data[at + 8 : at + 16] == salts, starts))
 
 
 def settle(node: Node) -> None:
@@ -174,10 +189,14 @@ def is_prefix(before: View, after: View) -> bool:
 
 
 def damages(folder: Path, count: int, rng: random.Random) -> Iterator[Damage]:
-    """Choose places, two thirds of them in the database and the rest in its log."""
+    """Choose places, two thirds of them in the database and the rest in what counts of its log."""
+    ends = {
+        DATABASE: (folder / DATABASE).stat().st_size,
+        LOG: HEADER + FRAME * frames(folder / LOG),
+    }
     for _ in range(count):
         file = rng.choice((DATABASE, DATABASE, LOG))
-        offset = rng.randrange((folder / file).stat().st_size)
+        offset = rng.randrange(ends[file])
         yield Damage(file, offset, None if rng.random() < CUT_SHARE else rng.randrange(8))
 
 

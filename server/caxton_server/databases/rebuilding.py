@@ -135,7 +135,7 @@ class _Carrying:
         if not rows:
             return
         time = self.known.time
-        turn = Turn(0, b"", [], {}, rows, time, time)
+        turn = Turn(0, b"", 0, {}, rows, time, time)
         group = pack(self.storage.last_group() + 1, (turn,), CODEC)
         must(self.storage.append((group,), list(rows.values())))
         self.carried += len(rows)

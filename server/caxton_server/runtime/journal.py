@@ -16,13 +16,14 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any
 
 from caxton_core.errors import Corrupt, StorageError, StorageFault, StorageUnavailable
 from returns.result import Failure, Result, Success
 
 from caxton_server.runtime.journal_drivers import ThreadDriver
-from caxton_server.runtime.journal_groups import Batch, Codec, Mark, Turn, unpack
+from caxton_server.runtime.journal_groups import Batch, Codec, Mark, Turn, size, unpack
 from caxton_server.runtime.journal_index import Index, Key
 from caxton_server.runtime.journal_kept import Kept
 from caxton_server.runtime.journal_patience import Patience
@@ -192,11 +193,14 @@ class Journal:
         records, images, rows = self._records, self._images, self._rows
         self._latest = max(self._latest, self._clock.time_ms())
         first = self._latest
+        frame: bytes = b""
+        keys: AbstractSet[Key] = frozenset()
         if records:
             earliest, latest = self.codec.span(records)
             first = min(first, earliest)
             self._latest = max(self._latest, latest)
-        frame = self.codec.encode(records) if records else b""
+            # Keys are taken here, so that records need not be kept for the writer, who would have to free them.
+            frame, keys = self.codec.encode(records), self.codec.keys(records)
         # What a turn was given is its own: the writer must not find in it what comes later.
         self._records = []
         if images:
@@ -205,8 +209,8 @@ class Journal:
             self._rows = {}
         mark, self._mark = self._mark, Mark.NONE
         return Turn(
-            self.position, frame, records, images or {}, rows or {}, first, self._latest, mark
-        )
+            self.position, frame, len(records), images or {}, rows or {}, first, self._latest, keys, mark,
+        )  # fmt: skip
 
     # Checkpoints and carried rows
 
@@ -244,7 +248,7 @@ class Journal:
         self.position += 1
         self._flushed = position = self.position
         latest = self._latest
-        self._hand_over(writer, Turn(position, b"", [], {}, rows, latest, latest, mark))
+        self._hand_over(writer, Turn(position, b"", 0, {}, rows, latest, latest, mark=mark))
         await self._stored.until(position)
 
     # Commits
@@ -353,7 +357,7 @@ class Journal:
             after += 1
             if group.seq != after:
                 raise StorageFault(Corrupt(after, "it is missing"))
-            self._given += len(group.blob)
+            self._given += size(group)
             yield unpack(group, self.codec, images=images)
 
     def checkpoint(self) -> int:

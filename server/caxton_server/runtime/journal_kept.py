@@ -78,6 +78,6 @@ class Kept:
         earliest, latest = codec.span(records) if records else (committed, committed)
         frame = codec.encode(records) if records else b""
         first, last = min(earliest, self._latest), max(latest, self._latest)
-        turn = Turn(0, frame, records, images, {}, first, last)
+        turn = Turn(0, frame, len(records), images, {}, first, last)
         seq = self._storage.last_group() + 1
         self._take(self._storage.append((pack(seq, (turn,), codec),), ()))

@@ -112,9 +112,8 @@ class Writer:
         return turns, True
 
     async def _commit(self, turns: list[Turn]) -> bool:
-        records = [record for turn in turns for record in turn.records]
         self._heed(turns)
-        changed = any(turn.records or turn.images or turn.rows for turn in turns)
+        changed = any(turn.count or turn.images or turn.rows for turn in turns)
         groups = [pack(self._seq + 1, turns, self._codec)] if changed else []
         projected = rows(turns)
         delay = _FIRST_DELAY
@@ -125,7 +124,7 @@ class Writer:
             delay = min(2 * delay, _LONGEST_DELAY)
         if groups:
             self._seq += 1
-            self._index.add(self._seq, self._codec.keys(records))
+            self._index.add(self._seq, set().union(*[turn.keys for turn in turns]))
         self._position = turns[-1].position
         self._announce(self._position, None)
         return True

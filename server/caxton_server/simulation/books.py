@@ -25,6 +25,7 @@ from caxton_server.runtime.records import (
     Step,
 )
 from caxton_server.simulation.invariants import broken
+from caxton_server.simulation.models import records_of
 
 if TYPE_CHECKING:
     from caxton_server.simulation.models import Model
@@ -73,7 +74,7 @@ class Books:
         self.restarts: dict[int, list[int]] = defaultdict(list)
         self._letters_seen: set[str] = set()
         for turn in world.ledger.turns:
-            for record in turn.records:
+            for record in records_of(turn):
                 self._take(record)
             for row in turn.rows.values():
                 # Rows that are carried to a later group come twice.

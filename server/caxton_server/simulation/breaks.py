@@ -151,7 +151,7 @@ def _packed(batch: Batch, seq: int | None = None) -> Group:
     frame = CODEC.encode(batch.records) if batch.records else b""
     images = {image.id: image for image in batch.images}
     rows = {(row.table, row.key): row for row in batch.rows}
-    turn = Turn(0, frame, batch.records, images, rows, batch.first_time, batch.last_time)
+    turn = Turn(0, frame, len(batch.records), images, rows, batch.first_time, batch.last_time)
     return pack(batch.seq if seq is None else seq, (turn,), CODEC)
 
 

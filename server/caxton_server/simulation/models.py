@@ -53,6 +53,11 @@ class AgentModel:
         self.restarted: Restarted | None = None
 
 
+def records_of(turn: Turn) -> list[Record]:
+    """Read the records of a turn."""
+    return CODEC.decode(turn.frame) if turn.count else []
+
+
 class Model:
     """A node, folded from turns."""
 
@@ -67,7 +72,7 @@ class Model:
         self.messages: set[str] = set()
         """The ids of all that was sent."""
         for turn in turns:
-            for record in turn.records:
+            for record in records_of(turn):
                 self._apply(record)
             for conversation_id, conversation in turn.images.items():
                 self.conversations[conversation_id] = conversation

@@ -182,7 +182,7 @@ class World:
             await life.spawn(life.node.stop())
             left = self.ledger.turns[self.ledger.durable(self.ledger.last_group) :]
             calm = self.plan.slow == 0.0 and not self.plan.failing
-            if calm and any(turn.records or turn.images or turn.rows for turn in left):
+            if calm and any(turn.count or turn.images or turn.rows for turn in left):
                 raise broken("acknowledged", "a node that was stopped left something uncommitted")
         life.check_loop()
         promised = 0 if journal is None else journal.committed

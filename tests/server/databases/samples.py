@@ -72,7 +72,7 @@ def group_of(number: int, rows: Sequence[Row] | None = None, *, old: bool = Fals
     records = [record(number)]
     time = START + number
     if not old:
-        turn = Turn(number, CODEC.encode(records), records, {}, given, time, time)
+        turn = Turn(number, CODEC.encode(records), len(records), {}, given, time, time)
         return pack(number, (turn,), CODEC)
     frame = CODEC.encode(records)
     blob = b"\x01" + packed("<I", 0) + packed("<I", len(frame)) + frame

@@ -16,7 +16,6 @@ from caxton_core.testing import FakeClock
 from caxton_plugins.storages.memory import MemoryStorage
 from caxton_plugins.storages.sqlite import SqliteStorage
 from caxton_server.runtime.journal import MOST_BYTES, Journal
-from caxton_server.runtime.journal_index import Key
 from returns.result import Success
 
 from tests.server.runtime.journals import CODEC, Moody, Note
@@ -191,16 +190,16 @@ async def test_a_failed_commit_is_tried_again_unchanged() -> None:
 async def test_the_end_of_the_writer_is_said() -> None:
     """A bug that ends the writer's thread shows as a failure: the node must not wait in silence."""
 
-    def broken(_records: Sequence[Any]) -> set[Key]:
+    def broken(_images: Sequence[Any]) -> bytes:
         raise ZeroDivisionError
 
-    codec = msgspec.structs.replace(CODEC, keys=broken)
+    codec = msgspec.structs.replace(CODEC, encode=broken)
     journal = Journal(Moody(), clock=FakeClock(), codec=codec)
     journal.open().unwrap()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(threading, "excepthook", lambda _: None)
         journal.start()
-        waiter = asyncio.create_task(journal.wait(journal.append(note(1))))
+        waiter = asyncio.create_task(journal.wait(journal.after_image("c1", note(1))))
         assert (await journal.close()).failure() == StorageUnavailable(
             "the journal's writer ended: ZeroDivisionError()"
         )
