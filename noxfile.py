@@ -18,6 +18,9 @@ nox.options.default_venv_backend = "uv|virtualenv"
 # Interpreters are the machine's business: none is downloaded behind its back.
 nox.options.download_python = "never"
 
+# Tests start hundreds of processes. Modules are compiled once, not in each of them, whatever the environment says.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 HERE = Path(__file__).parent
 PYTHONS = ["3.11", "3.12", "3.13"]
 TYPED = [
