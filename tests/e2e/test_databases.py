@@ -6,7 +6,7 @@ import json
 import sqlite3
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,11 @@ from tests.server.cli.servers import Served, run
 pytestmark = [pytest.mark.usefixtures("installed"), pytest.mark.once]
 
 
-def db(*line: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+def db(
+    *line: str, code: int = 0, environ: Mapping[str, str] = {}
+) -> subprocess.CompletedProcess[str]:
     """Run `caxton db`, which must end with a code."""
-    done = run("db", *line)
+    done = run("db", *line, **environ)
     assert done.returncode == code, (line, done.stdout, done.stderr)
     assert "Traceback" not in done.stderr
     return done
@@ -52,11 +54,19 @@ def picture(api: Api) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_a_node_under_load_is_backed_up_killed_and_restored_elsewhere(
-    nodes: Callable[..., Node], tmp_path: Path
+    kind: str, nodes: Callable[..., Node], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """All that was acknowledged before the backup is in it, handled once; agents, conversations and dead letters go on."""
-    node = nodes()
+    """All that was acknowledged before the backup is in it, handled once; agents, conversations and dead letters go on.
+
+    From PostgreSQL too, into SQLite.
+    """
+    environ: dict[str, str] = {}
+    if kind == "postgres":
+        environ["CAXTON_STORAGE__URL"] = request.getfixturevalue("postgres_url")
+    node = nodes(**environ)
+    place = () if environ else ("--data", str(node.data))
     node.api.agent("ledger", ledger(), limits=LARGE)
     node.api.agent("echo", echo())
     node.api.agent("traps", guest("(unreachable)"))
@@ -74,14 +84,14 @@ def test_a_node_under_load_is_backed_up_killed_and_restored_elsewhere(
     acknowledged = list(load.acknowledged["ledger"])
     began = time.monotonic()
     file = tmp_path / "node.backup"
-    db("backup", str(file), "--data", str(node.data))
+    db("backup", str(file), *place, environ=environ)
     took = time.monotonic() - began
-    db("check", "--data", str(node.data))
+    db("check", *place, environ=environ)
     load.wait_for(50)
     node.kill()
     load.join()
     assert load.wrong == []
-    db("check", "--data", str(node.data))
+    db("check", *place, environ=environ)
 
     folder = tmp_path / "elsewhere"
     folder.mkdir()
