@@ -19,6 +19,8 @@ class SimulatedClock:
         self._loop = loop
         self._reading_seconds = reading_seconds
         self._wall_ms = START_MS
+        self.set_back = 0.0
+        """By how many seconds the wall clock was set back, all in all: what was due then is due so much later."""
 
     def time_ms(self) -> int:
         """Return the wall clock in milliseconds since the epoch."""
@@ -32,3 +34,4 @@ class SimulatedClock:
     def jump(self, seconds: float) -> None:
         """Set the wall clock."""
         self._wall_ms += round(seconds * 1000)
+        self.set_back -= min(seconds, 0.0)

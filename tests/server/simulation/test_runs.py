@@ -38,6 +38,13 @@ def test_no_invariant_is_broken(first: int) -> None:
         assert sum(each.counts.get(seen, 0) for each in outcomes), seen
 
 
+def test_a_clock_that_went_back_is_waited_for() -> None:
+    """What is due later by the wall clock, because that was set back, still comes to its end."""
+    # An auction of 90 s, and a clock that is set back by minutes after it began.
+    outcome = play(3070)
+    assert (outcome.invariant, outcome.detail) == ("", "")
+
+
 def digests(seeds: str, hash_seed: str) -> bytes:
     """Return what a process of its own says of some seeds."""
     code = "import sys; from caxton_server.simulation.runs import play\nfor seed in map(int, sys.argv[1:]): print(play(seed).digest)"
