@@ -23,6 +23,7 @@ from caxton_core.messages import (
 from caxton_core.nesting import Codec
 from returns.result import Failure
 
+from caxton_server.runtime.admissions import judge
 from caxton_server.runtime.kernel import Kernel, PlatformAgent
 from caxton_server.runtime.receivers import Receivers
 from caxton_server.runtime.verdicts import (
@@ -154,7 +155,8 @@ class Router:
         if protocol is not None or before is not None:
             if before is not None and before.open_legs and target is None and is_group(receiver):
                 return _GROUP_INSIDE
-            verdict = self.conversations.judge(
+            verdict = judge(
+                self.conversations,
                 author,
                 draft,
                 before,
