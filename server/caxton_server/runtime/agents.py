@@ -237,7 +237,7 @@ class Agents:
             reason = (
                 "the agent failed" if cell.state is AgentState.FAILED else "the agent was stopped"
             )
-            self.performer.clear(cell, "undeliverable", f"{reason}: {cell.address}")
+            self.performer.failures.clear(cell, "undeliverable", f"{reason}: {cell.address}")
 
     def save(self, cell: Cell) -> None:
         """Record an agent as it is."""

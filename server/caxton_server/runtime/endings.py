@@ -89,7 +89,7 @@ class Endings:
         if cell.state not in ENDED:
             # What is answered to itself must not go into the mailbox that is being emptied.
             cell.enter(AgentState.STOPPED)
-            performer.clear(cell, "undeliverable", f"{cell.address} was removed")
+            performer.failures.clear(cell, "undeliverable", f"{cell.address} was removed")
         for sent in performer.ams.part(cell, f"{cell.address} was removed"):
             kernel.journal.append(Routed(kernel.now, sent))
         performer.alarms.silence(cell)
