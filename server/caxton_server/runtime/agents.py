@@ -1,4 +1,4 @@
-"""The node's agents: their lifecycle and their instances; what happens when one dies is in `supervision.py`.
+"""The node's agents: their lifecycle and their instances; `endings.py` and `supervision.py` see to how they end.
 
 Rules:
 - Every change of state goes through the table in `caxton_core.agents` and is journalled here, in `move`.
@@ -26,14 +26,14 @@ from caxton_core.events import (
     Event,
     name_of,
 )  # fmt: skip
-from caxton_core.events import AgentRemoved as AgentRemovedEvent
 from caxton_core.ids import AgentId, ModuleDigest
 from caxton_core.ports import Fault, Guest, Row, Sandbox
 from returns.result import Failure, Result, Success
 
 from caxton_server.runtime.cells import Cell
+from caxton_server.runtime.endings import ENDED, Endings
 from caxton_server.runtime.limits import reach_by_fault
-from caxton_server.runtime.records import AgentRemoved, AgentSaved, Routed, VersionSaved
+from caxton_server.runtime.records import AgentSaved, VersionSaved
 from caxton_server.runtime.scheduler import DROPPED
 from caxton_server.runtime.steps import Step
 from caxton_server.runtime.supervision import Supervisor
@@ -48,11 +48,9 @@ if TYPE_CHECKING:
     from caxton_server.runtime.scheduler import Scheduler
     from caxton_server.runtime.timers import Timers
 
-_EMPTYING = (AgentState.FAILED, AgentState.STOPPED)
-
 
 class Agents:
-    """Creates, starts and stops agents."""
+    """Creates and starts agents, and changes their states."""
 
     def __init__(
         self,
@@ -65,19 +63,15 @@ class Agents:
         sandboxes: Mapping[str, Sandbox],
     ) -> None:
         self.kernel, self.router, self.conversations = kernel, router, conversations
-        self.performer, self.scheduler, self.timers, self.sandboxes = (
-            performer,
-            scheduler,
-            timers,
-            sandboxes,
-        )
+        self.performer, self.scheduler, self.sandboxes = performer, scheduler, sandboxes
         self.reserved: set[str] = set()
         self.supervisor = Supervisor(kernel, timers, self)
         scheduler.on_ended = self.supervisor.ended
-        scheduler.on_empty = self.settle_drain
-        conversations.on_quiet = self._quiet
+        self.endings = Endings(kernel, timers, self)
+        scheduler.on_empty = self.endings.settle_drain
+        conversations.on_quiet = self.endings.quiet
 
-    # Creation and removal
+    # Creation
 
     def create(self, saved: AgentSaved, *, sandbox: str) -> Cell:
         """Make the run-time side of an agent; it is neither known nor started yet."""
@@ -99,26 +93,6 @@ class Agents:
             AgentSaved(kernel.now, handle, manifest.name, loaded, manifest, digest, deployment, kernel.now, "", (version,)),
             sandbox=sandbox,
         )  # fmt: skip
-
-    def remove(self, cell: Cell) -> None:
-        """Forget an agent; its mailbox and the message it handles are answered, its handle never used again."""
-        self.interrupt(cell)
-        if cell.state not in _EMPTYING:
-            # What is answered to itself must not go into the mailbox that is being emptied.
-            cell.enter(AgentState.STOPPED)
-            self.performer.clear(cell, "undeliverable", f"{cell.address} was removed")
-        for sent in self.performer.ams.part(cell, f"{cell.address} was removed"):
-            self.kernel.journal.append(Routed(self.kernel.now, sent))
-        self.performer.alarms.silence(cell)
-        # What it sent last names its receivers in a form that the garbage collector doesn't look into.
-        cell.step.begin(None)
-        self.kernel.remove(cell)
-        if not self.conversations.per_agent[cell.address]:
-            self.conversations.per_agent.pop(cell.address, None)
-        self.kernel.journal.append(AgentRemoved(self.kernel.now, int(cell.handle)))
-        self.performer.directory.registry.forget(cell)
-        self.kernel.journal.put_row(Row("agents", str(int(cell.handle)), {}, deleted=True))
-        self.publish(AgentRemovedEvent(cell.address))
 
     # Starting
 
@@ -174,9 +148,9 @@ class Agents:
         cell.started = True
         cell.awake = cell.may_run
         self.scheduler.wake(cell)
-        self.settle_drain(cell)
+        self.endings.settle_drain(cell)
 
-    # Ending
+    # Instances that end
 
     def discard(self, cell: Cell) -> None:
         """Close an instance, with the call it may be in, and wait for no other one."""
@@ -207,10 +181,10 @@ class Agents:
             return refused
         match verb:
             case "stop":
-                self._stop(cell, done)
+                self.endings.stop(cell, done)
             case "drain":
                 self.move(cell, "drain")
-                self.settle_drain(cell)
+                self.endings.settle_drain(cell)
                 done(None)
             case "suspend":
                 self.move(cell, "suspend")
@@ -235,39 +209,6 @@ class Agents:
         if interrupted is not None:
             cell.mailbox.push_front(interrupted)
 
-    def _stop(self, cell: Cell, done: Callable[[Fault | None], None]) -> None:
-        """Make the guest's last call, then discard it; a call it is in is dropped and its message answered."""
-
-        def drained(fault: Fault | None) -> None:
-            if fault is DROPPED:
-                done(DROPPED)
-                return
-            self.interrupt(cell)
-            if cell.state not in _EMPTYING:
-                self.move(cell, "stop")
-            done(None)
-
-        if cell.stopping is not None:
-            cell.stopping.append(done)
-            return
-        if cell.guest is None or not cell.started or cell.parked:
-            drained(None)
-            return
-        self.scheduler.drop(cell)
-        cell.awake = False
-        cell.stopping = waiting = [done]
-
-        def all_done(fault: Fault | None) -> None:
-            cell.stopping = None
-            for each in waiting:
-                each(fault)
-
-        done = all_done
-        self.kernel.tick()
-        cell.step.begin(None)
-        self.scheduler.mark(0)
-        self.scheduler.call(cell, cell.guest.drain(), drained)
-
     def _restart(self, cell: Cell, verb: str, done: Callable[[Fault | None], None]) -> None:
         """Replace the instance by a fresh one; the message it was handling is handled again."""
         self.interrupt(cell)
@@ -283,19 +224,6 @@ class Agents:
 
         self.launch(cell, started)
 
-    def settle_drain(self, cell: Cell) -> None:
-        """Stop a draining agent that has nothing left to do."""
-        if cell.state is not AgentState.DRAINING or cell.mailbox.queue or cell.held or cell.queued:
-            return
-        if self.conversations.per_agent[cell.address]:
-            return
-        self._stop(cell, lambda _fault: None)
-
-    def _quiet(self, address: str) -> None:
-        cell = self.kernel.find(address)
-        if type(cell) is Cell and cell.state is AgentState.DRAINING:
-            self.timers.at(self.kernel.now, lambda _now: self.settle_drain(cell))
-
     # State
 
     def move(self, cell: Cell, event: str, *, detail: str = "", why: str = "") -> None:
@@ -305,11 +233,11 @@ class Agents:
         cell.revision += 1
         self.save(cell)
         self._announce(cell, event, why)
-        if cell.state in _EMPTYING:
+        if cell.state in ENDED:
             reason = (
                 "the agent failed" if cell.state is AgentState.FAILED else "the agent was stopped"
             )
-            self.performer.clear(cell, "undeliverable", f"{reason}: {cell.address}")
+            self.performer.failures.clear(cell, "undeliverable", f"{reason}: {cell.address}")
 
     def save(self, cell: Cell) -> None:
         """Record an agent as it is."""

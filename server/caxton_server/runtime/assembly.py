@@ -175,7 +175,7 @@ class Runtime:
         if self._attempts is not None:
             self._attempts.clear()
         await self.deployments_.recover()
-        await self.initiators.recover(self.histories)
+        await self.initiators.attendances.recover(self.histories)
         for cell in to_start:
             await self._start_again(cell)
         self.loop.start()

@@ -18,28 +18,22 @@ from caxton_core.conversations import (
     Admission,
     Conversation,
     Protocol,
-    Rejection,
     admit,
     ending,
     fail_leg,
     fire_timers,
     leg_outcome,
     leg_state,
-    open_conversation,
     state,
 )  # fmt: skip
 from caxton_core.events import ConversationAwarded, ConversationEnded, ConversationStarted, Event
 from caxton_core.initiators import Report
-from caxton_core.messages import Draft, FipaMessage, format_time
+from caxton_core.messages import FipaMessage, format_time
 from caxton_core.ports import Row
 from caxton_core.views import ConversationView, LegView
 
-from caxton_server.runtime.verdicts import NOT_LEGAL, OVER_RATE, Refused
-
 if TYPE_CHECKING:
-    from caxton_server.runtime.cells import Cell
-    from caxton_server.runtime.kernel import Kernel, PlatformAgent
-    from caxton_server.runtime.steps import Step
+    from caxton_server.runtime.kernel import Kernel
     from caxton_server.runtime.timers import Timers
 
 _log = logging.getLogger(__name__)
@@ -74,97 +68,6 @@ class Conversations:
         """Return a conversation, open or recently closed."""
         found = self.open.get(conversation_id)
         return found if found is not None else self.closed.get(conversation_id)
-
-    def judge(
-        self,
-        author: Cell | PlatformAgent,
-        draft: Draft,
-        before: Conversation | None,
-        conversation_id: str | None,
-        protocol_name: str | None,
-        targets: tuple[Cell | PlatformAgent, ...],
-        message_id: str,
-        in_reply_to: str | None,
-        due: int | None,
-        reply_to: str | list[str] | None,
-        step: Step | None,
-    ) -> Admission | Refused:
-        """Ask the engine about a message; a conversation that its timers moved is committed at once."""
-        kernel = self.kernel
-        addresses = tuple([target.address for target in targets])
-        if reply_to is None:
-            answers_to: tuple[str, ...] = ()
-        else:
-            answers_to = (reply_to,) if type(reply_to) is str else tuple(reply_to)
-        if before is None:
-            protocol = self.protocols.get(protocol_name or "")
-            if protocol is None:
-                return Refused(
-                    NOT_LEGAL,
-                    "unknown-protocol",
-                    f"no plugin brings {protocol_name!r}",
-                    protocol_name or "",
-                    admission=True,
-                )
-            if draft.performative not in protocol.openers:
-                reason = "unknown-conversation" if conversation_id is None else "out-of-sequence"
-                return Refused(
-                    NOT_LEGAL,
-                    reason,
-                    f"{draft.performative} opens no {protocol.name}",
-                    admission=True,
-                )
-            if conversation_id is None:
-                conversation_id = kernel.uuids.next(kernel.now)
-            pending = (
-                0
-                if step is None
-                else sum(
-                    1 for planned in step.planned if planned.before is None and planned.conversation
-                )
-            )
-            if self.per_agent[author.address] + pending >= author.conversation_limit:
-                return Refused(
-                    OVER_RATE,
-                    "rate_limited",
-                    f"{author.address} has {author.conversation_limit} open conversations",
-                    over="conversations",
-                )
-            lifetime = self.lifetimes.get(conversation_id, self.ttl_ms)
-            verdict = open_conversation(
-                protocol,
-                id=conversation_id,
-                initiator=author.address,
-                participants=addresses,
-                performative=draft.performative,
-                message_id=message_id,
-                reply_with=draft.reply_with,
-                reply_by_ms=due,
-                reply_to=answers_to,
-                expires_at=kernel.now + lifetime,
-                now=kernel.now,
-            )
-        else:
-            verdict = admit(
-                self.protocols[before.protocol],
-                before,
-                performative=draft.performative,
-                sender=author.address,
-                receivers=addresses,
-                message_id=message_id,
-                reply_with=draft.reply_with,
-                in_reply_to=in_reply_to,
-                reply_by_ms=due,
-                protocol_given=protocol_name,
-                reply_to=answers_to,
-                now=kernel.now,
-            )
-        if isinstance(verdict, Rejection):
-            moved = verdict.conversation
-            if moved is not None and self.open.get(moved.id) is before:
-                self.commit(moved, before)
-            return Refused(NOT_LEGAL, verdict.reason, verdict.detail, admission=True)
-        return verdict
 
     def commit(
         self, after: Conversation, before: Conversation | None, awarded: tuple[str, ...] = ()

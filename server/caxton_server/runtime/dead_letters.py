@@ -23,6 +23,7 @@ from caxton_server.runtime.cells import Cell
 from caxton_server.runtime.kernel import PlatformAgent
 from caxton_server.runtime.messages import error_of
 from caxton_server.runtime.records import Routed
+from caxton_server.runtime.rooms import find_room
 from caxton_server.runtime.verdicts import Refused
 
 if TYPE_CHECKING:
@@ -154,9 +155,9 @@ class DeadLetters:
         if target is None:
             return Failure(AgentNotFound(letter.receiver))
         # In the platform's name: it was allowed when it was sent.
-        planned = self.router.room(
-            self.kernel.ams, self._again(letter, message), (target,), None, conversation, conversation, (),
-            Draft(message.performative), None, (),
+        planned = find_room(
+            self.conversations, self.kernel.ams, self._again(letter, message), (target,), None,
+            conversation, conversation, (), Draft(message.performative), None, (),
         )  # fmt: skip
         if isinstance(planned, Refused):
             return Failure(error_of(planned))

@@ -1,16 +1,14 @@
 """The platform's own agents at work: the AMS and the DF answer what they are asked, in turns of their own.
 
 Rules:
-- What arrives waits in a queue and is served in a later turn of the loop; a turn of theirs takes about a millisecond.
+- What has arrived (`directory_arrivals.py`) is served in a later turn of the loop; a turn of theirs takes about a millisecond.
 - One record (`Served`) holds what was asked, what changed and what was said: recovery applies it and asks nobody.
 - Nobody is answered whose conversation is over, and nothing is changed for him either.
-- The queue is bounded, for each sender too; the router refuses what it has no room for.
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from caxton_core.conversations import OUTCOMES
@@ -28,9 +26,9 @@ from caxton_core.directory import (
     set_text,
 )
 from caxton_core.directory_terms import Term, show
-from caxton_core.messages import ANSWERED_NEVER, FipaMessage, Performative, encode
+from caxton_core.messages import Performative
 
-from caxton_server.runtime.ams import ASKS
+from caxton_server.runtime.directory_arrivals import Arrivals, Waiting
 from caxton_server.runtime.directory_notices import WRITE, Notices, split
 from caxton_server.runtime.directory_registry import Registry
 from caxton_server.runtime.directory_searches import (
@@ -42,7 +40,6 @@ from caxton_server.runtime.directory_searches import (
 )
 from caxton_server.runtime.directory_subscriptions import Subscriptions
 from caxton_server.runtime.records import (
-    Asked,
     DirectoryChange,
     Sent,
     Subscribed,
@@ -57,21 +54,9 @@ if TYPE_CHECKING:
     from caxton_server.runtime.kernel import Kernel, PlatformAgent
     from caxton_server.runtime.timers import Timers
 
-ServiceName: TypeAlias = Literal["ams", "df"]
 UNITS: Final = 500
 """Work in one turn, in units of about two microseconds."""
-QUEUE, QUEUE_PER_AGENT = 1_000, 100
-LONGEST_ASKED: Final = 16_384
-"""Bytes of a message that are kept while it waits; a longer one has no content that would be read."""
 SEARCHES_KNOWN: Final = 1_000
-
-
-class Waiting(msgspec.Struct, frozen=True, gc=False):
-    """A message that waits for its turn."""
-
-    serial: int
-    service: ServiceName
-    message: FipaMessage
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -100,74 +85,26 @@ class Directory:
         self.entries = self.registry.entries
         self.subscriptions = Subscriptions(self.entries)
         self.notices = Notices(kernel, conversations, ams, self.subscriptions)
-        self.queue: deque[Waiting] = deque()
-        self.waiting: Counter[str] = Counter()
+        self.arrivals = Arrivals(kernel)
+        self.receive = self.arrivals.receive
         self.running: Running | None = None
         self._armed = False
         self._searches: dict[tuple[str, str], None] = {}
         self.registry.on_change = self._changed
         self.registry.on_gone = self.notices.gone
         self.notices.before_settling = self._settling
-        kernel.ams.turns_away = kernel.df.turns_away = self.turns_away
-
-    # Arrival
-
-    def turns_away(self, sender: str) -> bool:
-        """Tell whether there is no room for a message of an agent."""
-        most = QUEUE if sender == self.kernel.api.address else QUEUE_PER_AGENT
-        return len(self.queue) >= QUEUE or self.waiting.get(sender, 0) >= most
-
-    def receive(self, agent: PlatformAgent, message: FipaMessage, serial: int, wire: bytes) -> None:
-        """Queue what asks for an answer; the rest ends here.
-
-        Outside a conversation a question that is itself an answer gets none, or an agent that asks back could go on for ever.
-        """
-        if message.performative in ANSWERED_NEVER:
-            return
-        if message.protocol is None and (
-            message.performative not in ASKS or message.in_reply_to is not None
-        ):
-            return
-        if len(wire) > LONGEST_ASKED:
-            message = msgspec.structs.replace(
-                message, content=None, extras=None, receiver=agent.address
-            )
-            wire = encode(message, "json")
-        service = cast("ServiceName", agent.name)
-        now = self.kernel.now
-        self.kernel.journal.append(Asked(now, serial, service, message.conversation_id, wire))
-        self.enqueue(Waiting(serial, service, message))
-        self._arm(0)
-
-    def enqueue(self, waiting: Waiting) -> None:
-        """Put a message behind those that wait."""
-        self.queue.append(waiting)
-        self.waiting[waiting.message.sender] += 1
-
-    def answered(self, serial: int) -> None:
-        """Take out a message that was served before the node ended."""
-        for position, waiting in enumerate(self.queue):
-            if waiting.serial == serial:
-                del self.queue[position]
-                self._unqueued(waiting)
-                return
-
-    def _unqueued(self, waiting: Waiting) -> None:
-        sender = waiting.message.sender
-        self.waiting[sender] -= 1
-        if not self.waiting[sender]:
-            del self.waiting[sender]
+        self.arrivals.on_arrival = self._arm
 
     # Turns
 
-    def _arm(self, wait: int) -> None:
+    def _arm(self, wait: int = 0) -> None:
         if not self._armed:
             self._armed = True
             self.timers.at(self.kernel.now + wait, self._work)
 
     def _changed(self) -> None:
         if self.subscriptions.pending:
-            self._arm(0)
+            self._arm()
 
     def _settling(self) -> None:
         """Let a search that is to begin a subscription see what is about to be forgotten."""
@@ -188,9 +125,8 @@ class Directory:
                     self.running = None
                     self._found(running)
                     units -= WRITE
-            elif self.queue:
-                waiting = self.queue.popleft()
-                self._unqueued(waiting)
+            elif self.arrivals.queue:
+                waiting = self.arrivals.take()
                 content = waiting.message.content
                 # Reading a content takes about a third of a microsecond for each character.
                 units -= WRITE + (len(content) // 6 if type(content) is str else 0)
@@ -343,5 +279,5 @@ class Directory:
         """Go on where the node ended: every record has been applied, and every conversation is there."""
         self.registry.resume()
         self.notices.resume()
-        if self.queue or self.subscriptions.pending:
-            self._arm(0)
+        if self.arrivals.queue or self.subscriptions.pending:
+            self._arm()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from caxton_core.directory import Deregistered, Owned, Registered
 from caxton_core.messages import decode, encode
 
-from caxton_server.runtime.directory import ServiceName, Waiting
+from caxton_server.runtime.directory_arrivals import ServiceName, Waiting
 from caxton_server.runtime.records import (
     Asked,
     DirectoryImage,
@@ -31,10 +31,10 @@ def replay(directory: Directory, record: Asked | Served) -> None:
     """Apply a record."""
     if isinstance(record, Asked):
         service = cast("ServiceName", record.service)
-        directory.enqueue(Waiting(record.serial, service, decode(record.wire)))
+        directory.arrivals.enqueue(Waiting(record.serial, service, decode(record.wire)))
         return
     if record.asked:
-        directory.answered(record.asked)
+        directory.arrivals.answered(record.asked)
     subscriptions = directory.subscriptions
     for change in record.changes:
         match change:
@@ -59,7 +59,7 @@ def image(directory: Directory) -> DirectoryImage:
             now, waiting.serial, waiting.service, waiting.message.conversation_id,
             encode(waiting.message, "json"),
         )
-        for waiting in (*running, *directory.queue)
+        for waiting in (*running, *directory.arrivals.queue)
     ]  # fmt: skip
     entries = directory.entries
     return DirectoryImage(
@@ -70,8 +70,7 @@ def image(directory: Directory) -> DirectoryImage:
 
 def restore(directory: Directory, taken: DirectoryImage) -> None:
     """Take an image in the place of what was known."""
-    directory.queue.clear()
-    directory.waiting.clear()
+    directory.arrivals.clear()
     for asked in taken.asked:
         replay(directory, asked)
     directory.entries.owners = dict(taken.owners)

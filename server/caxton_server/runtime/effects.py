@@ -1,4 +1,4 @@
-"""Effects: what steps and failures change, done in one uninterrupted go and recorded in the journal.
+"""Effects: what steps change, done in one uninterrupted go and recorded in the journal; `failures.py` has those that fail.
 
 Rules:
 - A step's effects happen all together after its guest has returned, or not at all.
@@ -11,15 +11,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-import msgspec
 from caxton_core.errors import InvalidMessage
 from caxton_core.messages import Draft, parse_answer
 from caxton_core.ports import Fault
 
 from caxton_server.runtime import records
 from caxton_server.runtime.alarms import Alarms
+from caxton_server.runtime.failures import Failures
 from caxton_server.runtime.kernel import PlatformAgent
-from caxton_server.runtime.limits import reach_by_fault, reach_by_refusal
+from caxton_server.runtime.limits import reach_by_refusal
 from caxton_server.runtime.mailboxes import Delivery
 from caxton_server.runtime.records import Sent
 from caxton_server.runtime.verdicts import NOT_A_MESSAGE, Planned, Refused
@@ -37,11 +37,9 @@ if TYPE_CHECKING:
     from caxton_server.runtime.shortcut import Shortcut
     from caxton_server.runtime.timers import Timers
 
-RETRY_FIRST_MS, RETRY_LONGEST_MS = 200, 30_000
-
 
 class Performer:
-    """Does what steps, timers and failures ask for."""
+    """Does what steps ask for, and delivers messages."""
 
     directory: Directory
     scheduler: Scheduler
@@ -51,12 +49,11 @@ class Performer:
         self, kernel: Kernel, router: Router, conversations: Conversations, timers: Timers, ams: Ams
     ) -> None:
         self.kernel, self.router, self.conversations = kernel, router, conversations
-        self.timers, self.ams = timers, ams
+        self.ams = ams
         self.alarms = Alarms(kernel, timers, ams)
+        self.failures = Failures(kernel, timers, ams)
         self.after: list[Callable[[], tuple[Sent, ...]]] = []
         self.missed: list[records.Missed] = []
-
-    # Steps
 
     def succeed(self, cell: Cell, response: bytes | None, *, parked: bool = False) -> Fault | None:
         """Commit the current step of an agent; a fault when its response is no message, and then nothing happened."""
@@ -269,82 +266,3 @@ class Performer:
         # Ids that were given and taken back count: none is given twice, not even after a restart.
         dropped = [timer.id for timer in step.timers.values() if timer.due < 0]
         return records.Effects(step.state, timers, (*step.cancelled, *dropped), step.seed)
-
-    # Failures
-
-    def fail(self, cell: Cell, fault: Fault) -> None:
-        """End the current delivery of an agent that faulted: retry it later, or give up on it."""
-        step, kernel = cell.step, self.kernel
-        delivery = step.delivery
-        cell.faults += 1
-        reach_by_fault(kernel, cell, fault)
-        if fault.reason == "trap":
-            cell.traps += 1
-            kernel.count_trap(fault.detail)
-        if delivery is None:
-            return
-        sent: tuple[Sent, ...] = ()
-        retry = due = 0
-        if delivery.attempt < cell.deliveries:
-            retry = delivery.attempt + 1
-            due = kernel.now + min(RETRY_FIRST_MS << (retry - 2), RETRY_LONGEST_MS)
-            self.hold(cell, msgspec.structs.replace(delivery, attempt=retry, due=due))
-        else:
-            sent = self.ams.bounce(cell, delivery, fault.reason, fault.detail)
-        kernel.counters.failed[delivery.message.performative] += 1
-        effects = records.Effects(
-            fault=fault.reason, detail=fault.detail, retry=retry, retry_due=due
-        )
-        message = delivery.message
-        kernel.journal.append(
-            records.Step(
-                cell.handle,
-                step.now,
-                delivery.serial,
-                message.conversation_id,
-                message.id,
-                sent,
-                effects,
-            )
-        )
-
-    def hold(self, cell: Cell, delivery: Delivery) -> None:
-        """Try a delivery again when it is due; later ones of its sender and conversation wait behind it."""
-        key = (delivery.message.sender, delivery.message.conversation_id)
-        held = cell.held[key] = [delivery]
-        cell.mailbox.keep(delivery)
-        self.timers.at(delivery.due, lambda _now: self.release(cell, key, held))
-
-    def release(self, cell: Cell, key: tuple[str, str], held: list[Delivery]) -> None:
-        """Put held deliveries back at the head of the mailbox, unless they have been given up and others are held."""
-        if cell.held.get(key) is held:
-            del cell.held[key]
-            cell.mailbox.give_back(held)
-            self.scheduler.wake(cell)
-
-    def clear(self, cell: Cell, reason: str, detail: str) -> None:
-        """Answer everything in a mailbox with failures."""
-        deliveries = cell.mailbox.clear()
-        for held in cell.held.values():
-            deliveries += held
-        cell.held.clear()
-        # The attempt that comes next is not made.
-        deliveries = [
-            msgspec.structs.replace(each, attempt=each.attempt - 1) if each.attempt > 1 else each
-            for each in deliveries
-        ]
-        sent: list[Sent] = []
-        bounced: list[records.Bounced] = []
-        for delivery in sorted(deliveries, key=lambda each: each.serial):
-            sent += self.ams.bounce(cell, delivery, reason, detail)
-            message = delivery.message
-            bounced.append(records.Bounced(message.conversation_id, message.id))
-        self.kernel.journal.append(
-            records.Cleared(
-                self.kernel.now,
-                int(cell.handle),
-                tuple(sent),
-                tuple(bounced),
-                f"{reason}: {detail}",
-            )
-        )

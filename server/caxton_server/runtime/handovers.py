@@ -13,10 +13,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
-from caxton_core.agents import AgentState
 from caxton_core.ports import Fault
 from caxton_core.resources import Manifest
 
+from caxton_server.runtime.endings import ENDED
 from caxton_server.runtime.records import VersionSaved
 from caxton_server.runtime.scheduler import DROPPED
 from caxton_server.runtime.steps import TIMERS_PER_STEP
@@ -112,7 +112,7 @@ def _replace(agents: Agents, cell: Cell, candidate: Cell) -> None:
     candidate.guest = None
     if cell.codec != codec:
         cell.mailbox.recode(cell.codec, cell.held.values())
-    if cell.state in (AgentState.FAILED, AgentState.STOPPED):
+    if cell.state in ENDED:
         agents.move(cell, "restart")
     else:
         cell.revision += 1

@@ -2,13 +2,12 @@
 
 Rules:
 - What the server says goes through the router like anybody's message, from `api@<platform>`.
-- What it needs to know to go on after a restart is a row that is committed with the opener and gone with the end.
+- Where it has to be in a conversation is `attendances.py`'s; what it says next is `initiator.py`'s.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -22,19 +21,17 @@ from caxton_core.errors import (
     UnknownProtocol,
 )  # fmt: skip
 from caxton_core.initiators import ConversationSpec, first_failure, opening_of
-from caxton_core.messages import Draft, Performative, decode, parse_time, receivers_of
-from caxton_core.ports import Row
+from caxton_core.messages import Draft, Performative, parse_time
 from caxton_core.resources import nearest
 from caxton_core.units import Duration
 from caxton_core.views import ConversationView, Page
 from returns.result import Failure, Result, Success
 
-from caxton_server.runtime.initiator import Initiator
+from caxton_server.runtime.attendances import Attendances
 from caxton_server.runtime.kernel import listen, unlisten
 
 if TYPE_CHECKING:
     from caxton_server.runtime.conversations import Conversations
-    from caxton_server.runtime.histories import Histories
     from caxton_server.runtime.kernel import Kernel
     from caxton_server.runtime.keys import Claim
     from caxton_server.runtime.messages import Messages
@@ -43,41 +40,6 @@ if TYPE_CHECKING:
 TTL_MS = 300_000
 CANCEL_BY = "+10s"
 """How long participants may take to answer a cancel; then it counts as done."""
-_PREFIX = "initiator:"
-_ROWS_AT_ONCE = 500
-
-_log = logging.getLogger(__name__)
-
-
-class Attendance:
-    """The server at one conversation: it listens from before the opener until the end."""
-
-    def __init__(
-        self, initiator: Initiator, kernel: Kernel, conversations: Conversations, messages: Messages
-    ) -> None:
-        self.initiator, self.kernel = initiator, kernel
-        self.conversations, self.messages = conversations, messages
-        listen(kernel.listeners, initiator.id, initiator.note)
-        listen(conversations.listeners, initiator.id, self.moved)
-        conversations.reports[initiator.id] = initiator.report
-        messages.said[initiator.id] = initiator.note
-
-    def moved(self, conversation: Conversation) -> None:
-        """Follow the conversation; forget it once it has ended."""
-        self.initiator.moved(conversation)
-        if not conversation.open_legs:
-            self.leave()
-            key = _PREFIX + conversation.id
-            self.kernel.journal.put_row(Row("meta", key, {}, deleted=True))
-
-    def leave(self) -> None:
-        """Listen no more."""
-        initiator = self.initiator
-        initiator.stop()
-        unlisten(self.kernel.listeners, initiator.id, initiator.note)
-        unlisten(self.conversations.listeners, initiator.id, self.moved)
-        self.conversations.reports.pop(initiator.id, None)
-        self.messages.said.pop(initiator.id, None)
 
 
 class Initiators:
@@ -86,13 +48,9 @@ class Initiators:
     def __init__(
         self, kernel: Kernel, conversations: Conversations, timers: Timers, messages: Messages
     ) -> None:
-        self.kernel, self.conversations, self.timers, self.messages = (
-            kernel,
-            conversations,
-            timers,
-            messages,
-        )
+        self.kernel, self.conversations, self.messages = kernel, conversations, messages
         self.storage = kernel.journal.storage
+        self.attendances = Attendances(kernel, conversations, timers, messages)
 
     async def start(
         self, spec: ConversationSpec, *, claim: Claim | None = None
@@ -114,7 +72,7 @@ class Initiators:
         protocol, planned, until, ttl = made.unwrap()
         draft = opening_of(protocol, planned)
         conversation_id = draft.conversation_id = kernel.uuids.next(kernel.now)
-        attended = self._attend(conversation_id, protocol, planned)
+        attended = self.attendances.begin(conversation_id, protocol, planned)
         self.conversations.lifetimes[conversation_id] = TTL_MS if ttl is None else ttl
         routed = self.messages.route(draft)
         if isinstance(routed, Failure):
@@ -122,8 +80,7 @@ class Initiators:
             self.conversations.lifetimes.pop(conversation_id, None)
             return Failure(routed.failure())
         if self.conversations.open.get(conversation_id) is not None:
-            key, body = _PREFIX + conversation_id, msgspec.json.encode(planned)
-            kernel.journal.put_row(Row("meta", key, {}, body))
+            self.attendances.keep(conversation_id, planned)
         return await self._acknowledged(conversation_id, until, claim)
 
     async def _acknowledged(
@@ -197,50 +154,6 @@ class Initiators:
             reply_by = f"+{due - now}ms"
         planned = msgspec.structs.replace(spec, protocol=protocol.name, reply_by=reply_by)
         return Success((protocol, planned, wait.unwrap(), ttl.unwrap()))
-
-    def _attend(
-        self, conversation_id: str, protocol: Protocol, spec: ConversationSpec
-    ) -> Attendance:
-        """Listen to a conversation until it ends."""
-        initiator = Initiator(
-            conversation_id, protocol, spec, self.kernel, self.conversations, self.timers,
-            self.messages.route,
-        )  # fmt: skip
-        return Attendance(initiator, self.kernel, self.conversations, self.messages)
-
-    async def recover(self, histories: Histories) -> None:
-        """Attend again to the conversations that were open when the node ended."""
-        after = _PREFIX
-        while True:
-            rows = await asyncio.to_thread(
-                self.storage.list, "meta", {}, after=after, limit=_ROWS_AT_ONCE
-            )
-            for row in rows:
-                if row.key.startswith(_PREFIX):
-                    await self._go_on(row, histories)
-            if len(rows) < _ROWS_AT_ONCE or not rows[-1].key.startswith(_PREFIX):
-                return
-            after = rows[-1].key
-
-    async def _go_on(self, row: Row, histories: Histories) -> None:
-        """Be again where the server was in a conversation: what was said is in the journal."""
-        conversation_id = row.key.removeprefix(_PREFIX)
-        conversation = self.conversations.open.get(conversation_id)
-        spec = _spec_of(row)
-        if conversation is None or spec is None:
-            self.kernel.journal.put_row(Row("meta", row.key, {}, deleted=True))
-            return
-        protocol = self.conversations.protocols[conversation.protocol]
-        initiator = self._attend(conversation_id, protocol, spec).initiator
-        group, serial, more = 0, 0, True
-        while more:
-            found, group, more = await histories.since(conversation_id, group, serial)
-            for sent, _ in found:
-                serial = max(serial, sent.serial)
-                message = decode(sent.wire)
-                if self.kernel.api.address in (message.sender, *receivers_of(message)):
-                    initiator.note(message)
-        initiator.moved(conversation)
 
     async def show(self, conversation_id: str) -> Result[ConversationView, ConversationNotFound]:
         """Show a conversation, from memory while it is open, else from its row."""
@@ -326,12 +239,3 @@ def _duration(text: str | None, field: str) -> Result[int | None, InvalidMessage
     if isinstance(parsed, Failure):
         return Failure(InvalidMessage(f"{parsed.failure()} - at `$.{field}`"))
     return Success(int(parsed.unwrap()))
-
-
-def _spec_of(row: Row) -> ConversationSpec | None:
-    """Read the specification that a row keeps; one of another version of the server may not be readable."""
-    try:
-        return msgspec.json.decode(row.body, type=ConversationSpec)
-    except msgspec.DecodeError as error:
-        _log.warning("%s can't be gone on with: %s", row.key, error)
-        return None

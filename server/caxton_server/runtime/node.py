@@ -212,7 +212,7 @@ class Node(Runtime):
         match self._cell(ref):
             case Success(cell):
                 self.kernel.tick()
-                self.agents_.remove(cell)
+                self.agents_.endings.remove(cell)
                 await self.kernel.journal.wait(self.kernel.journal.position)
                 return Success(None)
             case missing:

@@ -1,7 +1,7 @@
 """Whom a message is for: the agents that its names stand for.
 
 Rules:
-- Nothing here judges: whether somebody may be sent to, and has room, is the router's question.
+- Nothing here judges: whether somebody may be sent to, and has room, is the question of `rooms.py`.
 """
 
 from __future__ import annotations

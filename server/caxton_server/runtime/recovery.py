@@ -19,7 +19,7 @@ from caxton_core.ports import Row
 
 from caxton_server.runtime import directory_recovery
 from caxton_server.runtime.cells import Cell
-from caxton_server.runtime.effects import RETRY_LONGEST_MS
+from caxton_server.runtime.failures import RETRY_LONGEST_MS
 from caxton_server.runtime.mailboxes import Delivery
 from caxton_server.runtime.records import (
     AgentImage,
@@ -239,7 +239,7 @@ class Recovery:
             if delivery.due > self.kernel.now:
                 # A clock that was set back makes nothing wait longer than anything ever does.
                 latest = self.kernel.now + RETRY_LONGEST_MS
-                self.performer.hold(
+                self.performer.failures.hold(
                     cell, msgspec.structs.replace(delivery, due=min(delivery.due, latest))
                 )
             else:

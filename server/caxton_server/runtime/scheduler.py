@@ -41,6 +41,8 @@ class Scheduler:
 
     def __init__(self, kernel: Kernel, performer: Performer, *, quantum: int) -> None:
         self.kernel, self.performer, self.quantum = kernel, performer, quantum
+        self.failures = performer.failures
+        self.failures.on_due = self.wake
         self.ready: deque[Cell] = deque()
         self.parked: deque[Cell] = deque()
         self.mark: Callable[[int], None] = lambda _serial: None
@@ -115,7 +117,7 @@ class Scheduler:
             else:
                 fault = performer.succeed(cell, outcome)  # type: ignore[arg-type]  # Suspended and Fault are gone
                 if fault is not None:
-                    performer.fail(cell, fault)
+                    self.failures.fail(cell, fault)
             if began:
                 self._observe(cell, began)
             if fault is not None:
@@ -132,7 +134,7 @@ class Scheduler:
     def _faulted(self, cell: Cell, fault: Fault, *, parked: bool) -> None:
         """End a step whose call did not come back; one of a guest that has ended itself in order stands, without a response."""
         if fault.reason != EXIT or cell.calling is not None:
-            self.performer.fail(cell, fault)
+            self.failures.fail(cell, fault)
         else:
             self.performer.succeed(cell, None, parked=parked)
 
@@ -193,7 +195,7 @@ class Scheduler:
                 cell.answer, response = response, None
             fault = self.performer.succeed(cell, response, parked=True)
             if fault is not None:
-                self.performer.fail(cell, fault)
+                self.failures.fail(cell, fault)
         cell.queued = cell.parked = False
         calling, cell.calling = cell.calling, None
         if calling is not None:

@@ -171,7 +171,7 @@ class Model:
             if standing.registered is not None
         }
         yield from _compared("the registrations", registered, self.registered)
-        waiting = {each.serial: None for each in directory.queue}
+        waiting = {each.serial: None for each in directory.arrivals.queue}
         yield from _compared("what the directory was asked", waiting, dict.fromkeys(self.asked))
         yield from _compared("the open conversations", node.conversations_.open, known)
 

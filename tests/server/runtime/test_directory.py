@@ -151,7 +151,7 @@ async def test_what_was_asked_before_a_kill_is_answered_after_it() -> None:
     fields = {"performative": "request", "receiver": "df", "content": content, "protocol": "fipa-request", "conversation_id": "c"}  # fmt: skip
     bench.post("ann", content=fields)
     bench.turn()
-    assert len(bench.node.directory_.queue) == 1
+    assert len(bench.node.directory_.arrivals.queue) == 1
     again = await bench.again().start()
     again.settle()
     assert [message["performative"] for message in script.seen] == ["inform", "inform"]
@@ -195,14 +195,14 @@ async def test_nobody_holds_the_thread_with_searches() -> None:
         bench.post("flooder")
     bench.settle()
     assert set(refusals) == {0, -3}
-    assert len(bench.node.directory_.queue) > 0
-    waiting = len(bench.node.directory_.queue)
+    assert len(bench.node.directory_.arrivals.queue) > 0
+    waiting = len(bench.node.directory_.arrivals.queue)
     bench.advance(0.001)
-    assert 0 < len(bench.node.directory_.queue) < waiting
+    assert 0 < len(bench.node.directory_.arrivals.queue) < waiting
     for _ in range(200):
         bench.advance(0.001)
     assert len(script.seen) == 3 + refusals.count(0)
-    assert bench.node.directory_.waiting == {}
+    assert bench.node.directory_.arrivals.per_agent == {}
 
 
 async def test_a_search_id_is_searched_once() -> None:

@@ -41,8 +41,8 @@ def kept(bench: Bench) -> dict[str, Any]:
             key: [change.name for change in entries.log if change.number > each.seen]
             for key, each in subscriptions.by_conversation.items()
         },
-        "queue": [(each.serial, each.service, each.message.content) for each in directory.queue],
-        "waiting": dict(directory.waiting),
+        "queue": [(each.serial, each.service, each.message.content) for each in directory.arrivals.queue],
+        "waiting": dict(directory.arrivals.per_agent),
     }  # fmt: skip
 
 
@@ -97,4 +97,4 @@ async def test_the_directory_is_the_same_after_a_kill(seed: int) -> None:
     bench.advance(0.01)
     bench.advance(2)
     assert bench.node.directory_.entries.log == []
-    assert not bench.node.directory_.queue
+    assert not bench.node.directory_.arrivals.queue
