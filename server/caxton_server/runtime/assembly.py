@@ -155,7 +155,7 @@ class Runtime:
             self.scheduler.mark = _marker(self._attempts.mark)
         recovery = Recovery(self.kernel, self.agents_, self.conversations_, self.performer)
         try:
-            await asyncio.to_thread(recovery.replay, journal.recover())
+            await asyncio.to_thread(recovery.replay, journal.reader.recover())
         except StorageFault as fault:
             return Failure(explained(fault.error, self.storage))
         journal.start()
@@ -241,7 +241,7 @@ class Runtime:
         )
         self.event_log = EventLog(kernel, self.storage)
         self.kernel.publish = self.conversations_.publish = self.event_log.publish
-        journal.on_commit.append(self.event_log.release)
+        journal.commits.on_commit.append(self.event_log.release)
         storage = self.config.storage
         self.checkpoints = Checkpoints(
             kernel, self.conversations_, self.directory_, every=int(storage.checkpoint)
@@ -251,7 +251,7 @@ class Runtime:
             kernel, self.scheduler, timers,
             clear_mark=self._clear_mark, chores=self.checkpoints.work,
         )  # fmt: skip
-        journal.on_commit.append(self._go_on)
+        journal.commits.on_commit.append(self._go_on)
 
     async def _start_again(self, cell: Cell) -> None:
         """Start an agent that ran before; one whose module is gone or broken is failed."""

@@ -74,7 +74,9 @@ class Node(Runtime):
         counts: dict[str, int] = {}
         for cell in self.kernel.cells.values() if self.running else ():
             counts[cell.state] = counts.get(cell.state, 0) + 1
-        healthy = self.running and self.kernel.journal.failing is None and not self.loop.failed
+        healthy = (
+            self.running and self.kernel.journal.commits.failing is None and not self.loop.failed
+        )
         status = "ok" if healthy else "degraded"
         uptime = round(self.clock.monotonic() - self.started_at, 3)
         budget = self.kernel.budget if self.running else Budget()
@@ -87,11 +89,11 @@ class Node(Runtime):
         """Say whether the node can take work, check by check."""
         if not self.running:
             return [CheckView("node", ok=False, detail="not running")]
-        failing = self.kernel.journal.failing
+        failing = self.kernel.journal.commits.failing
         storage = CheckView(
             "storage", ok=failing is None, detail="" if failing is None else str(failing)
         )
-        congested = self.kernel.journal.congested
+        congested = self.kernel.journal.commits.congested
         return [
             CheckView("node", ok=not self.loop.failed, detail=self.loop.failed), storage,
             CheckView("journal", ok=not congested, detail="too much is uncommitted" if congested else ""),
