@@ -22,6 +22,7 @@ from caxton_core.errors import (
     InvalidModule,
     LimitExceeded,
     NotFound,
+    NotImplementedYet,
     StartFailed,
     StorageError,
     UntrustedModule,
@@ -125,6 +126,24 @@ class Deployments:
             claim.settle(deployed)
         await kernel.journal.wait(kernel.journal.position)
         return Success(deployed)
+
+    async def update(
+        self,
+        manifest: Manifest,
+        module: bytes | None,
+        *,
+        signature: Signature | None = None,
+        strategy: str = "direct",
+        claim: Claim | None = None,
+    ) -> Result[DeployedView, DeployError | NotImplementedYet]:
+        """Bring another version of an agent into service; its first where there is no such agent."""
+        if strategy not in self.strategies:
+            return Failure(NotImplementedYet(f"the strategy {strategy}"))
+        found = self.kernel.find(manifest.name)
+        cell = found if isinstance(found, Cell) else None
+        return await self.deploy(
+            manifest, module, signature=signature, strategy=strategy, cell=cell, claim=claim
+        )
 
     async def _deployed(self, claim: Claim) -> Result[DeployedView, DeployError]:
         """Answer for a deployment whose request came before, and whose answer did not come to be known."""
