@@ -91,7 +91,7 @@ async def measure(storage: Storage, args: argparse.Namespace) -> str:
     count, stalls, loop_cpu = 0, 0, 0.0
     begun, cpu = time.perf_counter(), time.process_time()
     while time.perf_counter() - begun < args.seconds:
-        if journal.congested:
+        if journal.commits.congested:
             stalls += 1
             await asyncio.sleep(0.001)
             continue

@@ -66,7 +66,7 @@ class Platform(Bench):
         """Return the node that finds what this one has done, as after a kill."""
         journal = self.node.kernel.journal
         journal.settle()
-        journal.last_group()
+        journal.reader.last_group()
         again = Platform(self.sandbox, storage=self.storage, clock=self.clock, seed=8)
         await again.start()
         return again

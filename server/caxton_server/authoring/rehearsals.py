@@ -203,8 +203,8 @@ class Rehearsal:
     def _sent(self) -> Iterator[Message]:
         journal = self.node.kernel.journal
         journal.settle()
-        last = journal.last_group()
-        for batch in journal.recover(self._read, images=False):
+        last = journal.reader.last_group()
+        for batch in journal.reader.recover(self._read, images=False):
             for record in batch.records:
                 for sent in _sent_in(record):
                     yield decode(sent.wire)

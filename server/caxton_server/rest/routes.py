@@ -44,6 +44,7 @@ from caxton_server.rest.calls import Route
 from caxton_server.rest.missing import lacking
 from caxton_server.rest.probes import StatusView
 from caxton_server.rest.queries import PageQuery
+from caxton_server.runtime.operators import VERBS
 
 PROBES = (
     Route("GET", "/livez", probes.alive, "Is the process alive?", answers={200: StatusView}, probe=True),
@@ -60,7 +61,6 @@ MODULES = (
     Route("DELETE", "/modules/{ref}", modules.remove, "Forget a module.", answers={204: None}),
 )  # fmt: skip
 
-VERBS = ("start", "stop", "drain", "restart", "suspend", "resume")
 AGENTS = (
     Route("POST", "/agents", agents.create, "Deploy a new agent.", body=uploads.BODY, answers={201: DeployedView}),
     Route("GET", "/agents", agents.index, "List agents.", agents.AgentsQuery, answers={200: Page[AgentView]}),

@@ -11,7 +11,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from caxton_core.directory import PlatformService
 from caxton_core.errors import (
@@ -68,10 +68,7 @@ if TYPE_CHECKING:
     from caxton_server.runtime.folders import Folder
     from caxton_server.runtime.journal_drivers import Driver
 
-NodeError: TypeAlias = Problem
-VERBS: Final = ("start", "stop", "drain", "restart", "suspend", "resume")
 STOP_SECONDS: Final = 2.0
-LOG_BACKLOG: Final = 1000
 
 
 class SystemClock:
@@ -117,7 +114,7 @@ class Runtime:
 
     # Life
 
-    async def start(self) -> Result[None, NodeError]:
+    async def start(self) -> Result[None, Problem]:
         """Open the storage, recover what the journal holds, start the agents, and begin to work."""
         trust = self.config.trust()
         if isinstance(trust, Failure):
@@ -137,7 +134,7 @@ class Runtime:
             await journal.close()
         return started
 
-    async def _recover(self, journal: Journal, trust: Trust) -> Result[None, NodeError]:
+    async def _recover(self, journal: Journal, trust: Trust) -> Result[None, Problem]:
         """Rebuild the node from its journal and begin to work."""
         self._assemble(journal, trust)
         interrupted = 0
@@ -155,7 +152,7 @@ class Runtime:
             self.scheduler.mark = _marker(self._attempts.mark)
         recovery = Recovery(self.kernel, self.agents_, self.conversations_, self.performer)
         try:
-            await asyncio.to_thread(recovery.replay, journal.recover())
+            await asyncio.to_thread(recovery.replay, journal.reader.recover())
         except StorageFault as fault:
             return Failure(explained(fault.error, self.storage))
         journal.start()
@@ -241,7 +238,7 @@ class Runtime:
         )
         self.event_log = EventLog(kernel, self.storage)
         self.kernel.publish = self.conversations_.publish = self.event_log.publish
-        journal.on_commit.append(self.event_log.release)
+        journal.commits.on_commit.append(self.event_log.release)
         storage = self.config.storage
         self.checkpoints = Checkpoints(
             kernel, self.conversations_, self.directory_, every=int(storage.checkpoint)
@@ -251,7 +248,7 @@ class Runtime:
             kernel, self.scheduler, timers,
             clear_mark=self._clear_mark, chores=self.checkpoints.work,
         )  # fmt: skip
-        journal.on_commit.append(self._go_on)
+        journal.commits.on_commit.append(self._go_on)
 
     async def _start_again(self, cell: Cell) -> None:
         """Start an agent that ran before; one whose module is gone or broken is failed."""

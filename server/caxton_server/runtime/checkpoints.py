@@ -58,7 +58,7 @@ class Checkpoints:
             if journal.behind_checkpoint < max(self.every, GROWTH * self._size):
                 return False
             self._writing = self.images()
-        self.waits = journal.pending_bytes > MOST_PENDING
+        self.waits = journal.commits.pending_bytes > MOST_PENDING
         if self.waits:
             return False
         monotonic = self.kernel.clock.monotonic

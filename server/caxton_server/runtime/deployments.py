@@ -1,9 +1,9 @@
-"""Deployments: an agent's first version and every later one, by a strategy.
+"""Deployments: an agent's first version and every later one, from what is asked for to the answer.
 
 Rules:
-- The strategy decides, purely; `_perform` does what it asks for, in order, after the deployment is recorded.
-- A version that does not start leaves what was there before as it was, and nothing where nothing was.
-- The instance is exchanged between two steps; durable state, timers and the mailbox belong to the agent and stay.
+- Nothing is made of a version whose manifest, module or memory is refused.
+- Of one name only one deployment is under way.
+- How a version comes into service is a rollout's business (`rollouts`).
 """
 
 from __future__ import annotations
@@ -13,18 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
-from caxton_core.deployments import (
-    DEPLOYMENT,
-    Deployment,
-    DeploymentState,
-    Observation,
-    Promoted,
-    Strategy,
-    Validated,
-    VersionFailed,
-    VersionStarted,
-)  # fmt: skip
-from caxton_core.effects import Advance, Promote, RolloutEffect, StartVersion
+from caxton_core.deployments import Deployment, DeploymentState, Strategy
 from caxton_core.errors import (
     AgentExists,
     Conflict,
@@ -33,20 +22,20 @@ from caxton_core.errors import (
     InvalidModule,
     LimitExceeded,
     NotFound,
+    NotImplementedYet,
     StartFailed,
     StorageError,
     UntrustedModule,
 )  # fmt: skip
-from caxton_core.events import AgentDeployed, DeploymentChanged, DeploymentStarted
+from caxton_core.events import AgentDeployed, DeploymentStarted
 from caxton_core.ids import DeploymentId, ModuleDigest
-from caxton_core.messages import format_time
-from caxton_core.ports import Fault, Row
 from caxton_core.resources import Manifest, nearest
 from caxton_core.views import DeployedView, DeploymentView, Page
 from returns.result import Failure, Result, Success
 
-from caxton_server.runtime import budgets, handovers, listings
+from caxton_server.runtime import budgets, handovers, listings, rollouts
 from caxton_server.runtime.cells import Cell
+from caxton_server.runtime.rollouts import Rollout
 
 if TYPE_CHECKING:
     from caxton_core.hookspecs import SandboxKind
@@ -57,8 +46,6 @@ if TYPE_CHECKING:
     from caxton_server.runtime.keys import Claim
     from caxton_server.runtime.modules import Modules
 
-START_SECONDS = 10.0
-SWAP_MS = 2
 UNFINISHED = (DeploymentState.VALIDATING, DeploymentState.DEPLOYING, DeploymentState.PROMOTING)
 
 DeployError: TypeAlias = (
@@ -72,33 +59,6 @@ DeployError: TypeAlias = (
     | StorageError
     | UntrustedModule
 )
-
-
-class Rollout:
-    """One deployment under way."""
-
-    def __init__(
-        self,
-        deployment: Deployment[DeploymentState],
-        manifest: Manifest,
-        sandbox: str,
-        cell: Cell | None,
-        claim: Claim | None,
-    ) -> None:
-        self.deployment, self.manifest, self.sandbox, self.cell = (
-            deployment,
-            manifest,
-            sandbox,
-            cell,
-        )
-        self.claim = claim
-        self.candidate: Cell | None = None
-        self.failure: StartFailed | None = None
-
-    def in_place(self, fault: Fault | None) -> None:
-        """Keep the claim in the go that puts the version in place, if that went well."""
-        if fault is None and self.claim is not None:
-            self.claim.refer(self.deployment.id)
 
 
 class Deployments:
@@ -153,10 +113,10 @@ class Deployments:
             if refused is not None:
                 return Failure(refused)
             rollout = self._begin(manifest, digest.unwrap(), kind.name, strategy, cell, claim)
-            await self._observe(rollout, Validated())
+            await rollout.run()
         finally:
             self.agents.reserved.discard(manifest.name)
-        view = self._record(rollout)
+        view = rollout.record()
         if rollout.failure is not None:
             await kernel.journal.wait(kernel.journal.position)
             return Failure(rollout.failure)
@@ -166,6 +126,24 @@ class Deployments:
             claim.settle(deployed)
         await kernel.journal.wait(kernel.journal.position)
         return Success(deployed)
+
+    async def update(
+        self,
+        manifest: Manifest,
+        module: bytes | None,
+        *,
+        signature: Signature | None = None,
+        strategy: str = "direct",
+        claim: Claim | None = None,
+    ) -> Result[DeployedView, DeployError | NotImplementedYet]:
+        """Bring another version of an agent into service; its first where there is no such agent."""
+        if strategy not in self.strategies:
+            return Failure(NotImplementedYet(f"the strategy {strategy}"))
+        found = self.kernel.find(manifest.name)
+        cell = found if isinstance(found, Cell) else None
+        return await self.deploy(
+            manifest, module, signature=signature, strategy=strategy, cell=cell, claim=claim
+        )
 
     async def _deployed(self, claim: Claim) -> Result[DeployedView, DeployError]:
         """Answer for a deployment whose request came before, and whose answer did not come to be known."""
@@ -230,10 +208,10 @@ class Deployments:
             state=DeploymentState.VALIDATING, created=kernel.now, strategy=strategy,
             previous="" if cell is None else cell.manifest.version, since=kernel.now,
         )  # fmt: skip
-        rollout = Rollout(deployment, manifest, sandbox, cell, claim)
-        rollout.candidate = candidate
         self._publish_start(candidate, deployment)
-        return rollout
+        return Rollout(
+            self.agents, self.strategies[strategy], deployment, candidate, cell=cell, claim=claim
+        )
 
     def _publish_start(self, candidate: Cell, deployment: Deployment[DeploymentState]) -> None:
         publish = self.agents.conversations.publish
@@ -257,104 +235,7 @@ class Deployments:
                 ended = DeploymentState.RUNNING if done else DeploymentState.FAILED
                 detail = "" if done else "the node ended before the new version was in place"
                 view = msgspec.structs.replace(view, state=str(ended), detail=detail)
-                columns: dict[str, str | int | None] = {"agent": view.agent, "state": view.state}
-                self.kernel.journal.put_row(
-                    Row("deployments", view.id, columns, msgspec.json.encode(view))
-                )
-
-    # What strategies ask for
-
-    async def _observe(self, rollout: Rollout, observation: Observation) -> None:
-        """Ask the strategy what follows from an observation, and do it."""
-        for effect in self.strategies[rollout.deployment.strategy].decide(
-            rollout.deployment, observation
-        ):
-            await self._perform(rollout, effect)
-
-    async def _perform(self, rollout: Rollout, effect: RolloutEffect) -> None:
-        match effect:
-            case Advance(event, detail):
-                state = DEPLOYMENT.fire(rollout.deployment.state, event).unwrap()
-                rollout.deployment = msgspec.structs.replace(
-                    rollout.deployment, state=state, detail=detail, since=self.kernel.now
-                )
-                self._record(rollout)
-                address = rollout.candidate.address if rollout.candidate is not None else ""
-                self.agents.conversations.publish(
-                    DeploymentChanged(rollout.deployment.id, address, state, detail)
-                )
-                if state in (DeploymentState.RUNNING, DeploymentState.FAILED):
-                    self.kernel.counters.deployments[rollout.deployment.strategy, str(state)] += 1
-            case StartVersion():
-                fault = await self._start(rollout)
-                if fault is None:
-                    await self._observe(rollout, VersionStarted())
-                else:
-                    await self._failed(rollout, fault)
-            case Promote():
-                fault = await self._promote(rollout)
-                if fault is None:
-                    await self._observe(rollout, Promoted())
-                else:
-                    await self._failed(rollout, fault)
-            case _:
-                # With one instance per agent the traffic moves, and the version before ends, in `_promote`.
-                pass
-
-    async def _failed(self, rollout: Rollout, fault: Fault) -> None:
-        rollout.failure = StartFailed(rollout.manifest.name, fault.reason, fault.detail)
-        await self._observe(rollout, VersionFailed(fault.reason, fault.detail))
-
-    async def _start(self, rollout: Rollout) -> Fault | None:
-        """Start the new version's instance, for at most ten seconds."""
-        candidate = rollout.candidate
-        assert candidate is not None
-        started: asyncio.Future[Fault | None] = asyncio.get_running_loop().create_future()
-
-        def done(fault: Fault | None) -> None:
-            if not started.done():
-                # The first version of an agent is in place once it has started.
-                if rollout.cell is None:
-                    rollout.in_place(fault)
-                started.set_result(fault)
-
-        self.agents.try_out(candidate, done)
-        try:
-            return await asyncio.wait_for(started, START_SECONDS)
-        except TimeoutError:
-            self.agents.discard(candidate)
-            return Fault("time", f"it was not started within {START_SECONDS:g} s")
-
-    async def _promote(self, rollout: Rollout) -> Fault | None:
-        """Make the started instance the agent's own."""
-        candidate = rollout.candidate
-        assert candidate is not None
-        if rollout.cell is None:
-            rollout.cell = candidate
-            return None
-        while rollout.cell.parked:  # noqa: ASYNC110 - a step ends inside the kernel, which knows no asyncio
-            await asyncio.sleep(SWAP_MS / 1000)
-        ended: asyncio.Future[Fault | None] = asyncio.get_running_loop().create_future()
-
-        def done(fault: Fault | None) -> None:
-            if not ended.done():
-                rollout.in_place(fault)
-                ended.set_result(fault)
-
-        handovers.hand_over(self.agents, rollout.cell, candidate, done)
-        return await ended
-
-    # Rows
-
-    def _record(self, rollout: Rollout) -> DeploymentView:
-        deployment = rollout.deployment
-        view = DeploymentView(
-            deployment.id, rollout.manifest.name, deployment.version, deployment.module, deployment.strategy,
-            str(deployment.state), deployment.detail, format_time(deployment.created), format_time(deployment.since),
-        )  # fmt: skip
-        columns: dict[str, str | int | None] = {"agent": view.agent, "state": view.state}
-        self.kernel.journal.put_row(Row("deployments", view.id, columns, msgspec.json.encode(view)))
-        return view
+                self.kernel.journal.put_row(rollouts.row(view))
 
     async def list(self, *, limit: int, cursor: str | None) -> Page[DeploymentView]:
         """Return the deployments, oldest first."""

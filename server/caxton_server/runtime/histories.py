@@ -35,7 +35,7 @@ class Histories:
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
-        self.journal = kernel.journal
+        self.journal, self.reader = kernel.journal, kernel.journal.reader
 
     async def messages(
         self, *, conversation_id: str | None, agent: str | None, limit: int, cursor: str | None
@@ -94,8 +94,8 @@ class Histories:
         entry = self._in_conversation(conversation_id, message_id)
         if entry is None:
             return None, False
-        first = self.journal.find(conversation_id)[:1]
-        for batch in self.journal.batches(first, holding=conversation_id.encode()):
+        first = self.reader.find(conversation_id)[:1]
+        for batch in self.reader.batches(first, holding=conversation_id.encode()):
             for record in batch.records:
                 for sent in _sent(record):
                     if sent.conversation == conversation_id:
@@ -117,11 +117,11 @@ class Histories:
     def _since(
         self, conversation_id: str, group: int, serial: int
     ) -> tuple[list[tuple[Sent, HistoryEntry]], int, bool]:
-        numbers = [number for number in self.journal.find(conversation_id) if number >= group]
+        numbers = [number for number in self.reader.find(conversation_id) if number >= group]
         holding = conversation_id.encode() if conversation_id.isascii() else b""
         found: list[tuple[Sent, HistoryEntry]] = []
         for number in numbers:
-            for batch in self.journal.batches([number], holding=holding):
+            for batch in self.reader.batches([number], holding=holding):
                 known: dict[str, tuple[Sent, list[HistoryEntry]]] = {}
                 for record in batch.records:
                     self._gather(record, known, conversation_id, 0, serial)
@@ -137,15 +137,15 @@ class Histories:
         self, conversation_id: str | None, handle: int, after: int, limit: int
     ) -> list[tuple[Sent, list[HistoryEntry]]]:
         if conversation_id is not None:
-            groups: list[int] | range = self.journal.find(conversation_id)
+            groups: list[int] | range = self.reader.find(conversation_id)
         elif handle:
-            groups = self.journal.find(handle)
+            groups = self.reader.find(handle)
         else:
-            last = self.journal.last_group()
+            last = self.reader.last_group()
             groups = range(max(self.journal.storage.first_group(), 1), last + 1)
         known: dict[str, tuple[Sent, list[HistoryEntry]]] = {}
         holding = (conversation_id or "").encode() if (conversation_id or "").isascii() else b""
-        for batch in self.journal.batches(list(groups), holding=holding):
+        for batch in self.reader.batches(list(groups), holding=holding):
             for record in batch.records:
                 self._gather(record, known, conversation_id, handle, after)
             if len(known) > limit and conversation_id is None:
@@ -202,7 +202,7 @@ class Histories:
         if row is not None:
             answer = msgspec.json.decode(row.body)["answer"]
             return self._in_conversation(str(answer["conversation_id"]), message_id)
-        for batch in self.journal.around(
+        for batch in self.reader.around(
             made - UUID_SLACK_MS, made + UUID_SLACK_MS, holding=message_id.encode()
         ):
             for record in batch.records:
@@ -216,8 +216,8 @@ class Histories:
         self, conversation_id: str, message_id: str
     ) -> tuple[Sent, list[HistoryEntry]] | None:
         known: dict[str, tuple[Sent, list[HistoryEntry]]] = {}
-        for batch in self.journal.batches(
-            self.journal.find(conversation_id), holding=message_id.encode()
+        for batch in self.reader.batches(
+            self.reader.find(conversation_id), holding=message_id.encode()
         ):
             for record in batch.records:
                 self._gather(record, known, conversation_id, 0, 0)

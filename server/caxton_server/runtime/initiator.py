@@ -127,7 +127,7 @@ class Initiator:
         conversation = self.conversations.open.get(self.id)
         if conversation is None or self.decide is None:
             return
-        if self.kernel.journal.congested:
+        if self.kernel.journal.commits.congested:
             self._look_at(now + CONGESTED_MS)
             return
         try:

@@ -8,39 +8,33 @@ Rules:
   returns, its records are packed when somebody reads, and only the latest 100,000 unread ones are kept.
 - Who waits for a commit, or to read, does not wait for ever for a storage that fails (`journal_patience`).
 - With durability `memory` nothing waits for the storage but who reads it; it is only kept from falling behind.
+- How commits go is told by `commits`, what was committed is read by `reader`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any
 
-from caxton_core.errors import Corrupt, StorageError, StorageFault, StorageUnavailable
+from caxton_core.errors import StorageError, StorageFault, StorageUnavailable
 from returns.result import Failure, Result, Success
 
+from caxton_server.runtime.journal_commits import Commits
 from caxton_server.runtime.journal_drivers import ThreadDriver
-from caxton_server.runtime.journal_groups import Batch, Codec, Mark, Turn, size, unpack
-from caxton_server.runtime.journal_index import Index, Key
+from caxton_server.runtime.journal_groups import Codec, Mark, Turn
 from caxton_server.runtime.journal_kept import Kept
-from caxton_server.runtime.journal_patience import Patience
-from caxton_server.runtime.journal_waits import Waits
-from caxton_server.runtime.journal_writer import CHECKPOINT, Writer
+from caxton_server.runtime.journal_reader import Reader
+from caxton_server.runtime.journal_writer import Writer
 
 if TYPE_CHECKING:
     from caxton_core.ports import Clock, Row, Storage
 
     from caxton_server.runtime.journal_drivers import Driver
+    from caxton_server.runtime.journal_index import Key
 
-MOST_BYTES = 64 * 1024 * 1024
-MOST_SECONDS = 2.0
 _STOP_SECONDS = 5.0
-_IMAGE_BYTES = 512
-_COMMIT_TIMES = 10_000
-_ROW_BYTES = 128
 
 
 class Journal:
@@ -55,37 +49,21 @@ class Journal:
         self.codec = codec or Codec()
         self.position = 0
         """How many changes were given so far."""
-        self._may_leave = Waits()
-        self._stored = Waits()
-        self.failing: StorageError | None = None
-        """Why the last try to commit failed; None when it did not."""
-        self.errors = 0
-        """How often a commit failed."""
-        self.on_commit: list[Callable[[int], None]] = []
-        """Called on the loop's thread with `committed` when it has grown."""
+        self.commits = Commits(storage, clock)
+        # Bound once: no turn, and so no message, pays for the way there.
+        self._hand_over, self._reach = self.commits.hand_over, self.commits.reach
+        self._stored = self.commits.stored
         self._clock = clock
-        self._commit_times: list[float] = []
         self._latest = 0
         self._records: list[Any] = []
         self._images: dict[str, Any] = {}
         self._rows: dict[tuple[str, str], Row] = {}
-        self._kept = Kept(storage, self.codec, clock, self._take)
+        self._kept = Kept(storage, self.codec, clock, self.commits.appended)
+        self.reader = Reader(storage, self.codec, self._kept)
         self._flushed = 0
-        self._pending: deque[tuple[int, int, float]] = deque()
-        self.pending_bytes = 0
-        """How much was given and is not committed, about."""
-        self._given = 0
         self._checkpoint_began = self._checkpointed = 0
         self._mark = Mark.NONE
-        self._index: Index | None = None
         self._writer: Writer | None = None
-        self._patience = Patience(
-            clock,
-            (self._may_leave, self._stored),
-            oldest=self._oldest,
-            failing=lambda: self.failing,
-        )
-        self._loop: asyncio.AbstractEventLoop | None = None
 
     # Life
 
@@ -95,19 +73,19 @@ class Journal:
         if isinstance(opened, Failure):
             return opened
         try:
-            self._index = Index(self.storage, self._keys)
-            self._index.catch_up(self.storage.last_group())
+            self.reader.open()
         except StorageFault as fault:
             return Failure(fault.error)
         return opened
 
     def start(self) -> None:
-        """Begin to commit; called on the running loop."""
-        self._loop = asyncio.get_running_loop()
+        """Begin to commit; called on the running loop, once all was recovered."""
+        self.commits.start()
+        self.commits.given += self.reader.recovered
         if self.storage.blocks:
             self._writer = Writer(
-                self.storage, self.index, self.codec, self._announce, self._make_driver()
-            )
+                self.storage, self.reader.index, self.codec, self.commits.announce, self._make_driver()
+            )  # fmt: skip
             self._writer.start()
 
     async def close(self) -> Result[None, StorageError]:
@@ -125,19 +103,12 @@ class Journal:
         else:
             self.settle()
             self.storage.close()
-        self._loop = None
-        self._may_leave.close()
-        self._stored.close()
+        self.commits.close()
         if done:
             return Success(None)
-        return Failure(self.failing or StorageUnavailable("the last groups could not be committed"))
-
-    @property
-    def index(self) -> Index:
-        """The index; there is one once the journal is open."""
-        if self._index is None:
-            raise RuntimeError("the journal is not open")
-        return self._index
+        return Failure(
+            self.commits.failing or StorageUnavailable("the last groups could not be committed")
+        )
 
     # The path of a message
 
@@ -176,19 +147,6 @@ class Journal:
             return
         self._hand_over(writer, self._turn())
 
-    def _hand_over(self, writer: Writer, turn: Turn) -> None:
-        size = len(turn.frame) + _IMAGE_BYTES * len(turn.images)
-        if turn.rows:
-            size += sum([_ROW_BYTES + len(row.body) for row in turn.rows.values()])
-        self._pending.append((turn.position, size, self._clock.monotonic()))
-        self.pending_bytes += size
-        self._given += size
-        writer.put(turn)
-        if not self._patience.watching:
-            self._patience.watch()
-        if self.storage.durability == "memory":
-            self._reach(self.position)
-
     def _turn(self) -> Turn:
         records, images, rows = self._records, self._images, self._rows
         self._latest = max(self._latest, self._clock.time_ms())
@@ -217,20 +175,20 @@ class Journal:
     @property
     def behind_checkpoint(self) -> int:
         """Return about how many bytes there are from the beginning of the latest complete checkpoint on."""
-        return self._given - self._checkpointed
+        return self.commits.given - self._checkpointed
 
     def begin_checkpoint(self) -> int:
         """Say that a checkpoint begins with what is given next; return how many bytes were given before."""
         self._mark |= Mark.BEGINS_CHECKPOINT
-        self._checkpoint_began = self._given
-        return self._given
+        self._checkpoint_began = self.commits.given
+        return self.commits.given
 
     def end_checkpoint(self) -> int:
         """Say that a checkpoint ended with what was given last; return how many bytes were given."""
         self._mark |= Mark.ENDS_CHECKPOINT
         self._checkpointed = self._checkpoint_began
         self.flush()
-        return self._given
+        return self.commits.given
 
     async def begin_carrying(self) -> None:
         """Return when rows may be read from tables to be given to `carry`."""
@@ -251,36 +209,12 @@ class Journal:
         self._hand_over(writer, Turn(position, b"", 0, {}, rows, latest, latest, mark=mark))
         await self._stored.until(position)
 
-    # Commits
-
-    def _announce(self, position: int, failing: StorageError | None) -> None:
-        """Tell the loop how far the writer is; called on the writer's thread."""
-        if self._loop is not None:
-            # A loop that was closed under a node that was not stopped has nobody to tell.
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._told, position, failing)
-
-    def _told(self, position: int, failing: StorageError | None) -> None:
-        self.failing = failing
-        self.errors += failing is not None
-        pending = self._pending
-        if pending and pending[0][0] <= position and len(self._commit_times) < _COMMIT_TIMES:
-            self._commit_times.append(self._clock.monotonic() - pending[0][2])
-        while pending and pending[0][0] <= position:
-            self.pending_bytes -= pending.popleft()[1]
-        self._stored.reach(position)
-        if position > self.committed:
-            self._reach(position)
+    # Commits and reads
 
     @property
     def committed(self) -> int:
         """Return the position up to which changes may leave the node."""
-        return self._may_leave.reached
-
-    def _reach(self, position: int) -> None:
-        self._may_leave.reach(position)
-        for callback in self.on_commit:
-            callback(position)
+        return self.commits.may_leave.reached
 
     async def wait(self, position: int) -> None:
         """Return when everything up to `position` is committed; cancelled when the journal is closed before.
@@ -289,27 +223,7 @@ class Journal:
         """
         if position > self._flushed:
             self.flush()
-        await self._may_leave.until(position, patient=False)
-
-    @property
-    def congested(self) -> bool:
-        """Whether so much is uncommitted that no more work should begin."""
-        pending = self._pending
-        return bool(pending) and (
-            self.pending_bytes > MOST_BYTES
-            or self._clock.monotonic() - pending[0][2] > MOST_SECONDS
-        )
-
-    def _oldest(self) -> float | None:
-        """Return since when the oldest turn waits for its commit."""
-        return self._pending[0][2] if self._pending else None
-
-    def take_commit_times(self) -> list[float]:
-        """Return the seconds that commits took since the last call, from the hand-over of their oldest turn."""
-        taken, self._commit_times = self._commit_times, []
-        return taken
-
-    # Reading
+        await self.commits.may_leave.until(position, patient=False)
 
     def settle(self) -> None:
         """Make what is committed readable; called on the loop's thread before a read."""
@@ -331,57 +245,3 @@ class Journal:
         """Return when a read of the storage finds everything given so far; raises `StorageFault` as `wait` does."""
         self.settle()
         await self._stored.until(self.position, patient=False)
-
-    def last_group(self) -> int:
-        """Return the number of the newest group; any thread, after `settle`."""
-        self._kept.pack()
-        return self.storage.last_group()
-
-    def _keys(self, seq: int) -> set[Key]:
-        group = self.storage.group(seq)
-        return self.codec.keys(unpack(group, self.codec, images=False).records) if group else set()
-
-    def _take(self, done: Result[None, StorageError]) -> None:
-        self.failing = done.failure() if isinstance(done, Failure) else None
-        self.errors += self.failing is not None
-
-    def recover(self, after: int | None = None, *, images: bool = True) -> Iterator[Batch]:
-        """Yield the batches behind a group, or raise `StorageFault` where one is corrupt or missing.
-
-        Without a group they are those from the latest checkpoint on.
-        """
-        self._kept.pack()
-        if after is None:
-            after = max(self.checkpoint() - 1, 0)
-        for group in self.storage.groups(after):
-            after += 1
-            if group.seq != after:
-                raise StorageFault(Corrupt(after, "it is missing"))
-            self._given += size(group)
-            yield unpack(group, self.codec, images=images)
-
-    def checkpoint(self) -> int:
-        """Return the group in which the latest complete checkpoint begins, 0 when there is none; blocks."""
-        row = self.storage.get("meta", CHECKPOINT)
-        return 0 if row is None else int(row.body)
-
-    def find(self, key: Key) -> list[int]:
-        """Return the groups in which a conversation (its id) or an agent (its handle) occurs, ascending."""
-        if self._writer is None:
-            self.index.catch_up(self.last_group())
-        return self.index.find(key)
-
-    def batches(
-        self, numbers: Iterator[int] | list[int], *, holding: bytes = b""
-    ) -> Iterator[Batch]:
-        """Yield the records of some groups, of frames that contain `holding`; any thread, after `settle`."""
-        for number in numbers:
-            group = self.storage.group(number)
-            if group is not None:
-                yield unpack(group, self.codec, images=False, holding=holding)
-
-    def around(self, first_time: int, last_time: int, *, holding: bytes = b"") -> Iterator[Batch]:
-        """Yield the records of the groups that touch a span of time; any thread, after `settle`."""
-        self._kept.pack()
-        for group in self.storage.groups_between(first_time, last_time):
-            yield unpack(group, self.codec, images=False, holding=holding)

@@ -6,7 +6,7 @@ import fnmatch
 from typing import TYPE_CHECKING
 
 from caxton_core.messages import format_time
-from caxton_core.views import AgentView, LogLine, Page, ServiceView, StatsView, VersionView
+from caxton_core.views import AgentView, Page, ServiceView, StatsView, VersionView
 
 if TYPE_CHECKING:
     from caxton_server.runtime.cells import Cell
@@ -88,8 +88,3 @@ def versions(cell: Cell) -> list[VersionView]:
         )
         for saved in reversed(cell.versions)
     ]  # fmt: skip
-
-
-def log_lines(cell: Cell, after: int) -> list[LogLine]:
-    """Show an agent's latest log lines."""
-    return cell.logs.read(after)

@@ -7,14 +7,17 @@ Rules:
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 from caxton_core.messages import format_time
 from caxton_core.views import LogLine
 
 LEVELS = ("trace", "debug", "info", "warn", "error")
 KEPT = 500
+BACKLOG = 1000
+"""Lines that wait for a slow follower; what comes then is not for it."""
 
 _CONTROL = {
     code: "�"
@@ -61,3 +64,23 @@ class LogBuffer:
     def _view(line: tuple[int, int, int, bytes]) -> LogLine:
         seq, time_ms, level, text = line
         return LogLine(seq, format_time(time_ms), LEVELS[min(max(level, 0), 4)], printable(text))
+
+
+async def follow(logs: LogBuffer | None, after: int) -> AsyncIterator[LogLine]:
+    """Yield the kept lines with a greater `seq`, then those that are written, for ever; none when there is no log."""
+    if logs is None:
+        return
+    queue: asyncio.Queue[LogLine] = asyncio.Queue(BACKLOG)
+
+    def written(line: LogLine) -> None:
+        if not queue.full():
+            queue.put_nowait(line)
+
+    logs.followers.append(written)
+    try:
+        for line in logs.read(after):
+            yield line
+        while True:
+            yield await queue.get()
+    finally:
+        logs.followers.remove(written)

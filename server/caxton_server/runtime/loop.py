@@ -86,10 +86,11 @@ class Loop:
             self.kernel.journal,
             self.kernel,
         )
+        commits = journal.commits
         while not self._stopping:
             self._wake.clear()
             timers.fire(kernel.tick(), limit=TIMERS_AT_ONCE)
-            if journal.congested:
+            if commits.congested:
                 journal.flush()
                 await asyncio.sleep(CONGESTED_SECONDS)
             elif scheduler.idle:

@@ -221,12 +221,12 @@ class Messages:
 
     def behind(self) -> StorageFull | StorageUnavailable | None:
         """Return why nothing new may begin: the last commit failed, or too much is uncommitted."""
-        journal = self.kernel.journal
-        if journal.failing is None and not journal.congested:
+        commits = self.kernel.journal.commits
+        if commits.failing is None and not commits.congested:
             return None
-        if isinstance(journal.failing, StorageFull):
-            return journal.failing
-        detail = getattr(journal.failing, "detail", "it is behind; retry in a second")
+        if isinstance(commits.failing, StorageFull):
+            return commits.failing
+        detail = getattr(commits.failing, "detail", "it is behind; retry in a second")
         return StorageUnavailable(detail.rstrip("."))
 
     def route(self, draft: Draft) -> Result[FipaMessage, SendError]:

@@ -7,19 +7,15 @@ Rules:
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING
 
-from caxton_core import __version__
-from caxton_core.budgets import Budget
 from caxton_core.errors import (
     AgentNotFound,
     ConversationNotFound,
     KeyReused,
     KeyUnderWay,
     NotFound,
-    NotImplementedYet,
     Problem,
 )  # fmt: skip
 from caxton_core.initiators import ConversationSpec
@@ -35,7 +31,6 @@ from caxton_core.views import (
     ExchangeView,
     HealthView,
     LogLine,
-    MemoryView,
     MessageView,
     ModuleView,
     Page,
@@ -46,7 +41,7 @@ from caxton_core.views import (
 )  # fmt: skip
 from returns.result import Failure, Result, Success
 
-from caxton_server.runtime import listings, samples, streams
+from caxton_server.runtime import listings, logs, probes, samples, streams
 from caxton_server.runtime.assembly import Runtime
 from caxton_server.runtime.cells import Cell
 from caxton_server.runtime.samples import NodeSample
@@ -58,12 +53,6 @@ if TYPE_CHECKING:
     from caxton_server.runtime.keys import Claim, Kept
 
 
-NodeError: TypeAlias = Problem
-VERBS: Final = ("start", "stop", "drain", "restart", "suspend", "resume")
-STOP_SECONDS: Final = 2.0
-LOG_BACKLOG: Final = 1000
-
-
 class Node(Runtime):
     """One running Caxton, without its network side."""
 
@@ -71,31 +60,11 @@ class Node(Runtime):
 
     def health(self) -> HealthView:
         """Show the node in one look."""
-        counts: dict[str, int] = {}
-        for cell in self.kernel.cells.values() if self.running else ():
-            counts[cell.state] = counts.get(cell.state, 0) + 1
-        healthy = self.running and self.kernel.journal.failing is None and not self.loop.failed
-        status = "ok" if healthy else "degraded"
-        uptime = round(self.clock.monotonic() - self.started_at, 3)
-        budget = self.kernel.budget if self.running else Budget()
-        memory = MemoryView(budget.used, budget.limit)
-        return HealthView(
-            status, __version__, self.platform, uptime, counts, self.storage.durability, memory
-        )
+        return probes.health(self)
 
     def ready(self) -> list[CheckView]:
         """Say whether the node can take work, check by check."""
-        if not self.running:
-            return [CheckView("node", ok=False, detail="not running")]
-        failing = self.kernel.journal.failing
-        storage = CheckView(
-            "storage", ok=failing is None, detail="" if failing is None else str(failing)
-        )
-        congested = self.kernel.journal.congested
-        return [
-            CheckView("node", ok=not self.loop.failed, detail=self.loop.failed), storage,
-            CheckView("journal", ok=not congested, detail="too much is uncommitted" if congested else ""),
-        ]  # fmt: skip
+        return probes.ready(self)
 
     def sample(self) -> NodeSample:
         """Return the node's counters."""
@@ -114,7 +83,7 @@ class Node(Runtime):
     async def push_module(
         self, data: bytes, profile: str | None = None, *, signature: Signature | None = None,
         claim: Claim | None = None,
-    ) -> Result[ModuleView, NodeError]:  # fmt: skip
+    ) -> Result[ModuleView, Problem]:  # fmt: skip
         """Check a module and keep it."""
         return await self.modules_.push(data, profile, signature=signature, claim=claim)
 
@@ -126,7 +95,7 @@ class Node(Runtime):
         """Show a module."""
         return await self.modules_.show(digest)
 
-    async def remove_module(self, digest: str) -> Result[None, NodeError]:
+    async def remove_module(self, digest: str) -> Result[None, Problem]:
         """Forget a module nobody runs."""
         return await self.modules_.remove(digest)
 
@@ -135,26 +104,17 @@ class Node(Runtime):
     async def deploy(
         self, manifest: Manifest, module: bytes | None, *, signature: Signature | None = None,
         claim: Claim | None = None,
-    ) -> Result[DeployedView, NodeError]:  # fmt: skip
+    ) -> Result[DeployedView, Problem]:  # fmt: skip
         """Deploy the first version of an agent; it runs when this returns."""
         return await self.deployments_.deploy(manifest, module, signature=signature, claim=claim)
 
     async def update(
-        self,
-        manifest: Manifest,
-        module: bytes | None,
-        *,
-        signature: Signature | None = None,
-        strategy: str = "direct",
-        claim: Claim | None = None,
-    ) -> Result[DeployedView, NodeError]:
+        self, manifest: Manifest, module: bytes | None, *, signature: Signature | None = None,
+        strategy: str = "direct", claim: Claim | None = None,
+    ) -> Result[DeployedView, Problem]:  # fmt: skip
         """Move an agent to a new version; the first one if there is no such agent."""
-        if strategy not in self.deployments_.strategies:
-            return Failure(NotImplementedYet(f"the strategy {strategy}"))
-        found = self.kernel.find(manifest.name)
-        cell = found if isinstance(found, Cell) else None
-        return await self.deployments_.deploy(
-            manifest, module, signature=signature, strategy=strategy, cell=cell, claim=claim
+        return await self.deployments_.update(
+            manifest, module, signature=signature, strategy=strategy, claim=claim
         )
 
     async def deployments(self, *, limit: int, cursor: str | None) -> Page[DeploymentView]:
@@ -198,22 +158,19 @@ class Node(Runtime):
 
     async def control(
         self, ref: str, verb: str, *, claim: Claim | None = None
-    ) -> Result[AgentView, NodeError]:
+    ) -> Result[AgentView, Problem]:
         """Start, stop, drain, restart, suspend or resume an agent."""
         match self._cell(ref):
             case Success(cell):
-                pass
+                return await self.operators.control(cell, verb, claim=claim)
             case missing:
                 return Failure(missing.failure())
-        return await self.operators.control(cell, verb, claim=claim)
 
-    async def remove_agent(self, ref: str) -> Result[None, NodeError]:
+    async def remove_agent(self, ref: str) -> Result[None, Problem]:
         """Remove an agent; its mailbox is answered with failures."""
         match self._cell(ref):
             case Success(cell):
-                self.kernel.tick()
-                self.agents_.endings.remove(cell)
-                await self.kernel.journal.wait(self.kernel.journal.position)
+                await self.operators.remove(cell)
                 return Success(None)
             case missing:
                 return Failure(missing.failure())
@@ -222,27 +179,10 @@ class Node(Runtime):
         """Show an agent's latest log lines."""
         return self._cell(ref).map(lambda cell: cell.logs.read(after))
 
-    async def follow_logs(self, ref: str, *, after: int = 0) -> AsyncIterator[LogLine]:
-        """Yield an agent's log lines as they are written; ends with the agent."""
-        match self._cell(ref):
-            case Success(cell):
-                pass
-            case _:
-                return
-        queue: asyncio.Queue[LogLine] = asyncio.Queue(LOG_BACKLOG)
-
-        def follow(line: LogLine) -> None:
-            if not queue.full():
-                queue.put_nowait(line)
-
-        cell.logs.followers.append(follow)
-        try:
-            for line in cell.logs.read(after):
-                yield line
-            while True:
-                yield await queue.get()
-        finally:
-            cell.logs.followers.remove(follow)
+    def follow_logs(self, ref: str, *, after: int = 0) -> AsyncIterator[LogLine]:
+        """Yield an agent's log lines as they are written; none of an agent that is not there."""
+        found = self.kernel.find(ref)
+        return logs.follow(found.logs if isinstance(found, Cell) else None, after)
 
     # Messages and conversations
 
@@ -254,24 +194,20 @@ class Node(Runtime):
 
     async def send(
         self, body: bytes, *, claim: Claim | None = None
-    ) -> Result[AcceptedView, NodeError]:
+    ) -> Result[AcceptedView, Problem]:
         """Route a message of the API agent."""
         return await self.messages_.send(body, claim=claim)
 
     async def request(
         self, body: bytes, *, wait: float, claim: Claim | None = None
-    ) -> Result[ExchangeView, NodeError]:
+    ) -> Result[ExchangeView, Problem]:
         """Route a message of the API agent and wait for its reply."""
         return await self.messages_.request(body, wait=wait, claim=claim)
 
     async def messages(
-        self,
-        *,
-        conversation_id: str | None = None,
-        agent: str | None = None,
-        limit: int = 100,
+        self, *, conversation_id: str | None = None, agent: str | None = None, limit: int = 100,
         cursor: str | None = None,
-    ) -> Result[Page[MessageView], AgentNotFound]:
+    ) -> Result[Page[MessageView], AgentNotFound]:  # fmt: skip
         """List messages in the order in which they were sent."""
         return await self.histories.messages(
             conversation_id=conversation_id, agent=agent, limit=limit, cursor=cursor
@@ -283,18 +219,14 @@ class Node(Runtime):
 
     async def start_conversation(
         self, spec: ConversationSpec, *, claim: Claim | None = None
-    ) -> Result[ConversationView, NodeError]:
+    ) -> Result[ConversationView, Problem]:
         """Open a conversation with the server as its initiator."""
         return await self.initiators.start(spec, claim=claim)
 
     async def conversations(
-        self,
-        *,
-        state: str | None = None,
-        protocol: str | None = None,
-        limit: int = 100,
+        self, *, state: str | None = None, protocol: str | None = None, limit: int = 100,
         cursor: str | None = None,
-    ) -> Page[ConversationView]:
+    ) -> Page[ConversationView]:  # fmt: skip
         """List conversations by id, open and closed ones."""
         return await self.initiators.list(
             state=state, protocol=protocol, limit=limit, cursor=cursor
@@ -314,7 +246,7 @@ class Node(Runtime):
 
     async def cancel_conversation(
         self, conversation_id: str, *, claim: Claim | None = None
-    ) -> Result[ConversationView, NodeError]:
+    ) -> Result[ConversationView, Problem]:
         """Ask the participants to end a conversation that the server initiated."""
         return await self.initiators.cancel(conversation_id, claim=claim)
 
@@ -326,7 +258,7 @@ class Node(Runtime):
 
     async def redrive(
         self, letter_id: str, *, claim: Claim | None = None
-    ) -> Result[AcceptedView, NodeError]:
+    ) -> Result[AcceptedView, Problem]:
         """Send a dead letter again."""
         return await self.dead_letters_.redrive(letter_id, claim=claim)
 

@@ -1,4 +1,4 @@
-"""What operators ask of agents: start, stop, drain, restart, suspend, resume.
+"""What operators ask of agents: start, stop, drain, restart, suspend, resume, remove.
 
 Rules:
 - A new instance is made only of a module that is trusted now, and only where there is memory for it.
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from caxton_server.runtime.keys import Claim
     from caxton_server.runtime.modules import Modules
 
+VERBS: Final = ("start", "stop", "drain", "restart", "suspend", "resume")
+"""What moves an agent to another state."""
 OPENING: Final = ("start", "restart")
 """What makes a new instance of a module, so that the module is asked about again."""
 
@@ -64,6 +66,12 @@ class Operators:
         if fault is not None:
             return Failure(StartFailed(cell.name, fault.reason, fault.detail))
         return Success(listings.agent_view(cell))
+
+    async def remove(self, cell: Cell) -> None:
+        """Remove an agent; its mailbox is answered with failures."""
+        self.kernel.tick()
+        self.agents.endings.remove(cell)
+        await self.kernel.journal.wait(self.kernel.journal.position)
 
     async def _admit(self, cell: Cell) -> Result[None, Problem]:
         """Say whether an agent may get a new instance: its module is trusted, and the node has the memory."""

@@ -96,7 +96,7 @@ class Retention:
     async def _expire(self, table: str, before: int) -> None:
         """Delete the rows of a table that are older than a time."""
         for _ in range(ROUNDS):
-            if self._stop.is_set() or self.journal.failing is not None:
+            if self._stop.is_set() or self.journal.commits.failing is not None:
                 return
             keys = await asyncio.to_thread(self.storage.older, table, before, limit=ROWS)
             # The latest event stays: the next one counts on from it.
@@ -111,9 +111,9 @@ class Retention:
 
     async def _prune(self, now: int) -> bool:
         """Let the oldest groups go; tell whether some went."""
-        if self.journal.failing is not None:
+        if self.journal.commits.failing is not None:
             return False
-        checkpoint = await asyncio.to_thread(self.journal.checkpoint)
+        checkpoint = await asyncio.to_thread(self.journal.reader.checkpoint)
         if not checkpoint:
             return False
         limit = self.config.size

@@ -30,7 +30,7 @@ def take(kernel: Kernel, conversations: Conversations) -> NodeSample:
     oldest = min(waiting, default=None)
     durations, counters.durations = counters.durations, {}
     delivery_times, counters.delivery_times = counters.delivery_times, []
-    journal = kernel.journal
+    commits = kernel.journal.commits
     return NodeSample(
         agents=Counter(str(cell.state) for cell in cells),
         agent_events=dict(counters.agent_events),
@@ -56,8 +56,8 @@ def take(kernel: Kernel, conversations: Conversations) -> NodeSample:
         memory=_memory(kernel.budget),
         memory_refusals=counters.memory_refusals,
         weights={"stable": 1.0, "canary": 0.0, "shadow": 0.0},
-        commit_times=journal.take_commit_times(),
-        storage_errors=journal.errors,
+        commit_times=commits.take_times(),
+        storage_errors=commits.errors,
         checkpoints=counters.checkpoints,
         pruned_groups=counters.pruned_groups,
     )

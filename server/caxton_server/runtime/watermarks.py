@@ -62,7 +62,7 @@ def watch(path: Path, journal: Journal) -> Result[Watermark, Unreadable]:
     if missing:
         _log.error(missing)
     mark.note(storage.last_group())
-    journal.on_commit.append(lambda _position: mark.note(storage.last_group()))
+    journal.commits.on_commit.append(lambda _position: mark.note(storage.last_group()))
     return opened
 
 

@@ -24,7 +24,7 @@ async def test_a_nodes_work_is_exported() -> None:
     open_ = bench.post("rests", "request", protocol="fipa-request").conversation_id
     bench.settle()
     bench.node.kernel.journal.settle()
-    bench.node.kernel.journal.last_group()
+    bench.node.kernel.journal.reader.last_group()
     protocols = bench.node.conversations_.protocols
     storage = bench.node.storage
     found = list(export(storage, list(KINDS), Times(), protocols))

@@ -18,14 +18,14 @@ async def main(path: Path) -> None:
     """Append numbered notes in bursts, from the number after the last one that is there."""
     journal = Journal(SqliteStorage(path), clock=FakeClock(), codec=CODEC)
     journal.open().unwrap()
-    number = sum(len(batch.records) for batch in journal.recover())
+    number = sum(len(batch.records) for batch in journal.reader.recover())
     journal.start()
     numbers: dict[int, int] = {}
 
     def acknowledge(position: int) -> None:
         os.write(1, b"%d\n" % numbers[position])
 
-    journal.on_commit.append(acknowledge)
+    journal.commits.on_commit.append(acknowledge)
     while True:
         for _ in range(20):
             number += 1
@@ -34,7 +34,7 @@ async def main(path: Path) -> None:
             numbers[position + 1] = number
         journal.flush()
         await asyncio.sleep(0 if number % 100 else 0.001)
-        if journal.congested:
+        if journal.commits.congested:
             await asyncio.sleep(0.01)
 
 

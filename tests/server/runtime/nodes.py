@@ -263,7 +263,7 @@ class Bench:
         """Return the node that finds what this one has done, as after a kill."""
         journal = self.node.kernel.journal
         journal.settle()
-        journal.last_group()
+        journal.reader.last_group()
         return Bench(storage=self.storage, scripts=self.scripts, clock=self.clock, seed=seed)
 
     async def deploy(
@@ -328,13 +328,13 @@ class Bench:
         """Return everything in the journal."""
         journal = self.node.kernel.journal
         journal.settle()
-        return [record for batch in journal.recover(0) for record in batch.records]
+        return [record for batch in journal.reader.recover(0) for record in batch.records]
 
     def checkpoint(self) -> Iterator[None]:
         """Write a checkpoint, with a pause wherever a node may make one; then the next node starts from it."""
         journal = self.node.kernel.journal
         journal.settle()
-        began = journal.last_group() + 1
+        began = journal.reader.last_group() + 1
         yield from self.node.checkpoints.images()
         journal.settle()
         # As the journal's writer does, which is not there when storing takes no time.

@@ -10,7 +10,7 @@ from caxton_core.agents import AGENT, AgentState
 from caxton_core.errors import AgentExists, AgentNotFound, InvalidTransition
 from caxton_core.ports import Fault
 from caxton_server.runtime.cells import Cell
-from caxton_server.runtime.node import VERBS
+from caxton_server.runtime.operators import VERBS
 from returns.result import Failure, Success
 
 from tests.server.runtime.nodes import Bench, Message, Script, Tools, control, reach

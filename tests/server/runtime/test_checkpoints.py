@@ -78,7 +78,10 @@ async def test_agents_and_conversations_are_the_same_from_a_checkpoint(seed: int
         for _ in range(chance.randint(0, 20)):
             await world.move()
         assert alive(await rebuilt(world.bench)) == alive(world.bench)
-        assert world.bench.node.kernel.journal.checkpoint() > 1 or world.tally["crashes"] > before
+        assert (
+            world.bench.node.kernel.journal.reader.checkpoint() > 1
+            or world.tally["crashes"] > before
+        )
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -103,7 +106,7 @@ async def test_the_directory_is_the_same_from_a_checkpoint(seed: int) -> None:
             await step(bench, chance, count)
         for more in range(chance.randint(0, 15)):
             await step(bench, chance, count + more)
-        assert bench.node.kernel.journal.checkpoint() > 1
+        assert bench.node.kernel.journal.reader.checkpoint() > 1
         assert directory(await rebuilt(bench)) == directory(bench)
 
 
@@ -147,12 +150,12 @@ async def test_a_checkpoint_that_was_cut_short_counts_for_nothing() -> None:
         await bench.deploy(name)
     for _ in bench.checkpoint():
         pass
-    first = bench.node.kernel.journal.checkpoint()
+    first = bench.node.kernel.journal.reader.checkpoint()
     await bench.deploy("late")
     bits = bench.checkpoint()
     next(bits)
     again = await rebuilt(bench)
-    assert again.node.kernel.journal.checkpoint() == first
+    assert again.node.kernel.journal.reader.checkpoint() == first
     assert sorted(again.node.kernel.directory) == sorted(bench.node.kernel.directory)
 
 
@@ -175,7 +178,7 @@ async def test_a_running_node_takes_checkpoints_as_its_journal_grows(tmp_path: P
     journal = bench.node.kernel.journal
     await journal.readable()
     assert bench.node.kernel.counters.checkpoints >= 2
-    began = journal.checkpoint()
+    began = journal.reader.checkpoint()
     assert began > 1
     assert journal.behind_checkpoint < 60_000
     await bench.node.stop()
@@ -184,7 +187,7 @@ async def test_a_running_node_takes_checkpoints_as_its_journal_grows(tmp_path: P
     )
     (await again.node.start()).unwrap()
     assert again.cell("keeper").data == {b"last": f"{399:0200}".encode()}
-    read = [batch.seq for batch in again.node.kernel.journal.recover()]
+    read = [batch.seq for batch in again.node.kernel.journal.reader.recover()]
     assert read[0] == began
     assert await control(again, "restart", "keeper") == "running"
     await again.node.stop()

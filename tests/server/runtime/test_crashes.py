@@ -56,13 +56,13 @@ def test_every_acknowledged_record_survives_kill_9(tmp_path: Path) -> None:
         last = max(first, acknowledged(process))
         journal = Journal(SqliteStorage(path), clock=FakeClock(), codec=CODEC)
         assert journal.open() == Success(None)
-        batches = list(journal.recover())
+        batches = list(journal.reader.recover())
         numbers = [int(note.text) for batch in batches for note in batch.records]
         assert numbers == list(range(1, len(numbers) + 1))
         assert len(numbers) >= last
         for batch in batches:
             assert [image.text for image in batch.images] == [batch.records[-1].text]
-        found = [n for b in journal.batches(journal.find("c3")) for n in b.records]
+        found = [n for b in journal.reader.batches(journal.reader.find("c3")) for n in b.records]
         expected = [n for b in batches for n in b.records if n.conversation == "c3"]
         assert [n for n in found if n.conversation == "c3"] == expected
         journal.storage.close()
@@ -83,16 +83,16 @@ async def test_a_file_that_may_not_grow_only_delays(
         position = journal.append(Note(0, text="x" * 3_000_000))
         journal.flush()
         async with asyncio.timeout(60):
-            while journal.failing is None:  # noqa: ASYNC110 - the journal has no event for this; a node polls it
+            while journal.commits.failing is None:  # noqa: ASYNC110 - the journal has no event for this; a node polls it
                 await asyncio.sleep(0.005)
-        assert isinstance(journal.failing, StorageFull)
+        assert isinstance(journal.commits.failing, StorageFull)
         assert journal.committed < position
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     await journal.wait(position)
-    assert journal.failing is None
+    assert journal.commits.failing is None
     assert await journal.close() == Success(None)
     again = Journal(SqliteStorage(tmp_path / "caxton.db"), clock=FakeClock(), codec=CODEC)
     again.open().unwrap()
-    assert [len(batch.records[0].text) for batch in again.recover()] == [6, 3_000_000]
+    assert [len(batch.records[0].text) for batch in again.reader.recover()] == [6, 3_000_000]
     again.storage.close()

@@ -262,7 +262,7 @@ async def test_two_updates_at_once_are_a_conflict() -> None:
 
 async def test_a_start_without_end_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a while the deployment fails, and the name is free."""
-    monkeypatch.setattr("caxton_server.runtime.deployments.START_SECONDS", 0.01)
+    monkeypatch.setattr("caxton_server.runtime.rollouts.START_SECONDS", 0.01)
     bench = await Bench().start()
 
     def start(_config: Message, _tools: Tools) -> Any:

@@ -15,7 +15,8 @@ from caxton_core.ports import Group, Row, Storage
 from caxton_core.testing import FakeClock
 from caxton_plugins.storages.memory import MemoryStorage
 from caxton_plugins.storages.sqlite import SqliteStorage
-from caxton_server.runtime.journal import MOST_BYTES, Journal
+from caxton_server.runtime.journal import Journal
+from caxton_server.runtime.journal_commits import MOST_BYTES
 from returns.result import Success
 
 from tests.server.runtime.journals import CODEC, Moody, Note
@@ -57,7 +58,7 @@ async def test_what_is_acknowledged_is_in_a_group(journal: Journal) -> None:
     await journal.wait(journal.position)
     journal.settle()
     assert journal.committed == journal.position
-    assert [item for batch in journal.recover() for item in batch.records] == notes
+    assert [item for batch in journal.reader.recover() for item in batch.records] == notes
 
 
 async def test_a_position_counts_every_change(journal: Journal) -> None:
@@ -89,7 +90,7 @@ async def test_of_after_images_the_last_is_kept(journal: Journal) -> None:
     journal.after_image("y", note(9, "y"))
     await journal.wait(journal.position)
     journal.settle()
-    batches = list(journal.recover())
+    batches = list(journal.reader.recover())
     assert [image for batch in batches for image in batch.images] == [note(4, "x"), note(9, "y")]
     assert sum(len(batch.records) for batch in batches) == 5
 
@@ -98,13 +99,13 @@ async def test_a_group_may_hold_after_images_alone(journal: Journal) -> None:
     """An after-image without a record is committed like one with it."""
     await journal.wait(journal.after_image("x", note(1, "x")))
     journal.settle()
-    assert [batch.images for batch in journal.recover()] == [[note(1, "x")]]
+    assert [batch.images for batch in journal.reader.recover()] == [[note(1, "x")]]
 
 
 async def test_those_who_wait_are_told(journal: Journal) -> None:
     """Every waiter returns once its own position is committed, and callbacks see positions grow."""
     told: list[int] = []
-    journal.on_commit.append(told.append)
+    journal.commits.on_commit.append(told.append)
     waiters = [asyncio.create_task(journal.wait(journal.append(note(n)))) for n in range(50)]
     waiters.append(asyncio.create_task(journal.wait(0)))
     await asyncio.gather(*waiters)
@@ -128,13 +129,13 @@ async def test_a_read_sees_all_that_was_acknowledged(journal: Journal) -> None:
         await journal.wait(journal.append(note(number, conversation, agent)))
         journal.settle()
         if number == 20 and not journal.storage.blocks:
-            journal.find("c0")
-            journal.index.build()
-        found = journal.batches(journal.find(conversation))
+            journal.reader.find("c0")
+            journal.reader.index.build()
+        found = journal.reader.batches(journal.reader.find(conversation))
         assert note(number, conversation, agent) in [i for batch in found for i in batch.records]
-        found = journal.batches(journal.find(agent))
+        found = journal.reader.batches(journal.reader.find(agent))
         assert note(number, conversation, agent) in [i for batch in found for i in batch.records]
-    assert journal.find("c9") == []
+    assert journal.reader.find("c9") == []
 
 
 async def test_only_frames_with_the_text_are_decoded(journal: Journal) -> None:
@@ -144,8 +145,10 @@ async def test_only_frames_with_the_text_are_decoded(journal: Journal) -> None:
         journal.flush()
     await journal.wait(journal.position)
     journal.settle()
-    numbers = journal.find("conversation-7")
-    records = [i for b in journal.batches(numbers, holding=b"conversation-7") for i in b.records]
+    numbers = journal.reader.find("conversation-7")
+    records = [
+        i for b in journal.reader.batches(numbers, holding=b"conversation-7") for i in b.records
+    ]
     assert note(7, "conversation-7") in records
 
 
@@ -162,9 +165,9 @@ async def test_groups_are_found_by_time(kind: str, tmp_path: Path) -> None:
         journal.settle()
     for time, text in zip(times, ("10.0", "5.0", "-8.0", "1.0"), strict=True):
         for at in (time, time - 2000):
-            found = [i.text for batch in journal.around(at, at) for i in batch.records]
+            found = [i.text for batch in journal.reader.around(at, at) for i in batch.records]
             assert text in found
-    assert list(journal.around(0, min(times) - 2001)) == []
+    assert list(journal.reader.around(0, min(times) - 2001)) == []
     await journal.close()
 
 
@@ -177,11 +180,11 @@ async def test_a_failed_commit_is_tried_again_unchanged() -> None:
     seen = []
     waiter = asyncio.create_task(journal.wait(journal.append(note(1))))
     while not waiter.done():
-        seen.append(journal.failing)
+        seen.append(journal.commits.failing)
         await asyncio.sleep(0.001)
     assert full in seen
     assert StorageUnavailable("RuntimeError: a bug") in seen
-    assert journal.failing is None
+    assert journal.commits.failing is None
     assert len(storage.calls) == 4
     assert len({groups for groups, _ in storage.calls}) == 1
     assert await journal.close() == Success(None)
@@ -248,16 +251,16 @@ async def test_it_is_congested_when_too_much_is_uncommitted(reason: str) -> None
     storage.gate.clear()
     journal.append(note(1))
     journal.flush()
-    assert not journal.congested
+    assert not journal.commits.congested
     if reason == "time":
         clock.advance(2.1)
     else:
         journal.append(Note(0, text="x" * (MOST_BYTES + 1)))
         journal.flush()
-    assert journal.congested
+    assert journal.commits.congested
     storage.gate.set()
     await journal.wait(journal.position)
-    assert not journal.congested
+    assert not journal.commits.congested
     await journal.close()
 
 
@@ -270,7 +273,7 @@ async def test_with_durability_memory_nobody_waits_for_the_file(tmp_path: Path) 
     assert journal.committed == 1
     await journal.close()
     journal = await make_journal(SqliteStorage(tmp_path / "caxton.db"))
-    assert [batch.records for batch in journal.recover()] == [[note(1)]]
+    assert [batch.records for batch in journal.reader.recover()] == [[note(1)]]
     await journal.close()
 
 
@@ -279,11 +282,11 @@ async def test_it_goes_on_where_it_ended(tmp_path: Path) -> None:
     path = tmp_path / "caxton.db"
     for run in range(3):
         journal = await make_journal(SqliteStorage(path))
-        assert journal.find("c1") == list(range(1, run + 1))
+        assert journal.reader.find("c1") == list(range(1, run + 1))
         await journal.wait(journal.append(note(run)))
         if run == 0:
             # As after a crash: the group is there, its index entry is not.
-            journal.index.build = lambda: Success(None)  # type: ignore[method-assign]
+            journal.reader.index.build = lambda: Success(None)  # type: ignore[method-assign]
         await journal.close()
     storage = SqliteStorage(path)
     storage.open()
@@ -305,7 +308,7 @@ async def test_a_missing_or_changed_group_ends_the_recovery() -> None:
             sound = storage._groups[1]
             storage._groups[1] = Group(2, 0, 0, 1, sound.checksum, b"\x01changed")
         with pytest.raises(StorageFault) as caught:
-            list(journal.recover())
+            list(journal.reader.recover())
         error = caught.value.error
         assert isinstance(error, Corrupt)
         assert error.group == damaged
@@ -363,7 +366,7 @@ async def test_what_comes_after_a_turn_is_not_committed_with_it() -> None:
     storage.gate.set()
     await journal.wait(turned)
     assert storage.get("meta", "late") is None
-    assert not any(batch.images for batch in journal.recover())
+    assert not any(batch.images for batch in journal.reader.recover())
     await journal.wait(journal.position)
     assert storage.get("meta", "late") is not None
     assert await journal.close() == Success(None)

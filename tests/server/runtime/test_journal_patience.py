@@ -30,7 +30,7 @@ async def test_who_waits_is_told_why() -> None:
     position = journal.append(note(1))
     waiting = asyncio.ensure_future(journal.wait(position))
     reading = asyncio.ensure_future(journal.readable())
-    while journal.failing is None:  # noqa: ASYNC110 - the journal has nothing to wait for here
+    while journal.commits.failing is None:  # noqa: ASYNC110 - the journal has nothing to wait for here
         await asyncio.sleep(0.001)
     clock.advance(0.02)
     with pytest.raises(StorageFault) as told:

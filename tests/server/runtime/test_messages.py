@@ -196,8 +196,8 @@ async def test_a_node_that_cannot_commit_takes_nothing_new(error: Any) -> None:
     task = asyncio.ensure_future(bench.node.send(body(content=1)))
     await asyncio.sleep(0.01)
     bench.clock.advance(2.5)
-    assert bench.node.kernel.journal.congested
-    bench.node.kernel.journal.failing = error
+    assert bench.node.kernel.journal.commits.congested
+    bench.node.kernel.journal.commits.failing = error
     assert isinstance((await bench.node.send(body(content=2))).failure(), type(error))
     assert not all(check.ok for check in bench.node.ready())
     storage.gate.set()

@@ -32,7 +32,7 @@ async def node(policy: Any, before: Bench | None = None, **given: Any) -> Bench:
         bench.scripts.add("agent", Script())
     else:
         before.node.kernel.journal.settle()
-        before.node.kernel.journal.last_group()
+        before.node.kernel.journal.reader.last_group()
         bench = Bench(
             storage=before.storage, scripts=before.scripts, clock=before.clock, seed=9,
             config=config(policy, **given),

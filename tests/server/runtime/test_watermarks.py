@@ -23,7 +23,7 @@ async def commit(path: Path, number: int) -> Journal:
     mark = watermarks.watch(path / "committed", journal).unwrap()
     journal.start()
     await journal.wait(journal.append(note(number)))
-    assert mark.group == journal.last_group() == number
+    assert mark.group == journal.reader.last_group() == number
     await journal.close()
     mark.close()
     return journal
