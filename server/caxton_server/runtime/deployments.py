@@ -24,6 +24,7 @@ from caxton_core.deployments import (
     VersionFailed,
     VersionStarted,
 )  # fmt: skip
+from caxton_core.documents import nearest
 from caxton_core.effects import Advance, Promote, RolloutEffect, StartVersion
 from caxton_core.errors import (
     AgentExists,
@@ -41,7 +42,7 @@ from caxton_core.events import AgentDeployed, DeploymentChanged, DeploymentStart
 from caxton_core.ids import DeploymentId, ModuleDigest
 from caxton_core.messages import format_time
 from caxton_core.ports import Fault, Row
-from caxton_core.resources import Manifest, nearest
+from caxton_core.resources import Manifest
 from caxton_core.views import DeployedView, DeploymentView, Page
 from returns.result import Failure, Result, Success
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from caxton_core.conversations import Conversation, Protocol
+from caxton_core.documents import nearest
 from caxton_core.errors import (
     Conflict,
     ConversationNotFound,
@@ -24,7 +25,6 @@ from caxton_core.errors import (
 from caxton_core.initiators import ConversationSpec, first_failure, opening_of
 from caxton_core.messages import Draft, Performative, decode, parse_time, receivers_of
 from caxton_core.ports import Row
-from caxton_core.resources import nearest
 from caxton_core.units import Duration
 from caxton_core.views import ConversationView, Page
 from returns.result import Failure, Result, Success
