@@ -40,9 +40,9 @@ from caxton_core.errors import (
 )  # fmt: skip
 from caxton_core.events import AgentDeployed, DeploymentChanged, DeploymentStarted
 from caxton_core.ids import DeploymentId, ModuleDigest
-from caxton_core.messages import format_time
 from caxton_core.ports import Fault, Row
 from caxton_core.resources import Manifest
+from caxton_core.times import format_time
 from caxton_core.views import DeployedView, DeploymentView, Page
 from returns.result import Failure, Result, Success
 

@@ -23,8 +23,9 @@ from caxton_core.errors import (
     UnknownProtocol,
 )  # fmt: skip
 from caxton_core.initiators import ConversationSpec, first_failure, opening_of
-from caxton_core.messages import Draft, Performative, decode, parse_time, receivers_of
+from caxton_core.messages import Draft, Performative, decode, receivers_of
 from caxton_core.ports import Row
+from caxton_core.times import parse_time
 from caxton_core.units import Duration
 from caxton_core.views import ConversationView, Page
 from returns.result import Failure, Result, Success

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from caxton_core.messages import format_time
+from caxton_core.times import format_time
 from caxton_core.views import LogLine
 
 LEVELS = ("trace", "debug", "info", "warn", "error")

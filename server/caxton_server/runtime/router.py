@@ -12,15 +12,9 @@ from typing import TYPE_CHECKING, Final
 from caxton_core.conversations import Conversation
 from caxton_core.groups import is_group
 from caxton_core.ids import ConversationId, MessageId
-from caxton_core.messages import (
-    Draft,
-    FipaMessage,
-    Performative,
-    encode,
-    format_time,
-    parse_time,
-)
+from caxton_core.messages import Draft, FipaMessage, Performative, encode
 from caxton_core.nesting import Codec
+from caxton_core.times import format_time, parse_time
 from returns.result import Failure
 
 from caxton_server.runtime.kernel import Kernel, PlatformAgent
