@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from caxton_core.acl_values import DateTime
-from caxton_core.messages import parse_time
+from caxton_core.times import parse_time
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DAYS: Final = (365, 30, 1)

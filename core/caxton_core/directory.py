@@ -16,20 +16,20 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 from returns.result import Failure, Result
 
-from caxton_core.directory_descriptions import (
-    AmsAgent,
+from caxton_core.directory_answers import Answer, done_content, failed, refused, result_content
+from caxton_core.directory_changes import Deregistered, Owned, Registered
+from caxton_core.directory_descriptions import AmsAgent, DfAgent, PlatformService
+from caxton_core.directory_reading import (
     Constraints,
-    DfAgent,
     Reading,
-    Reason,
-    df_agent_term,
-    name_term,
     read_ams_agent,
     read_constraints,
     read_df_agent,
     read_name,
 )
-from caxton_core.directory_terms import Term, Text, atom, parse, show
+from caxton_core.directory_reasons import ALREADY_REGISTERED, NOT_REGISTERED, UNAUTHORISED, Reason
+from caxton_core.directory_terms import Term, atom, parse, show
+from caxton_core.directory_writing import df_agent_term, name_term, platform_term
 from caxton_core.messages import Performative
 
 LANGUAGES: Final = frozenset({"fipa-sl0", "fipa-sl1", "fipa-sl2", "fipa-sl"})
@@ -38,40 +38,6 @@ ONTOLOGY: Final = "fipa-agent-management"
 LONGEST_LEASE: Final = 30 * 86_400_000
 """The longest lease the DF grants, in milliseconds; whoever asks for more gets this."""
 _CHANGES: Final = ("register", "deregister", "modify")
-
-UNAUTHORISED: Final = Reason("unauthorised")
-ALREADY_REGISTERED: Final = Reason("already-registered")
-NOT_REGISTERED: Final = Reason("not-registered")
-
-
-class Registered(msgspec.Struct, frozen=True, array_like=True, tag="registered", gc=False):
-    """The DF says this of an agent from now on."""
-
-    agent: DfAgent
-
-
-class Deregistered(msgspec.Struct, frozen=True, array_like=True, tag="deregistered", gc=False):
-    """What an agent has registered with the DF is gone."""
-
-    name: str
-
-
-class Owned(msgspec.Struct, frozen=True, array_like=True, tag="owned", gc=False):
-    """The AMS says whose an agent is."""
-
-    name: str
-    ownership: str
-
-
-Change: TypeAlias = Registered | Deregistered | Owned
-
-
-class PlatformService(msgspec.Struct, frozen=True):
-    """A service of the platform, as `get-description` tells of it."""
-
-    name: str
-    type: str
-    addresses: tuple[str, ...] = ()
 
 
 class Ask(msgspec.Struct, frozen=True):
@@ -95,14 +61,6 @@ class Ask(msgspec.Struct, frozen=True):
     def platform(self) -> str:
         """The platform's name."""
         return self.address.partition("@")[2]
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """What to answer, and what changes."""
-
-    act: Performative
-    content: str
-    change: Change | None = None
 
 
 class Search(msgspec.Struct, frozen=True):
@@ -190,6 +148,11 @@ def _misunderstood(ask: Ask, subscribes: bool) -> Answer | None:
     if ask.ontology is not None and ask.ontology.lower() != ONTOLOGY:
         return _not_understood(ask, Reason("unsupported-value", ("ontology",)))
     return None
+
+
+def _not_understood(ask: Ask, reason: Reason) -> Answer:
+    act: Term = ("action", name_term(ask.sender), (str(ask.act),))
+    return Answer(Performative.NOT_UNDERSTOOD, show((act, reason.term)))
 
 
 def _item(content: Any) -> Term | None:
@@ -305,66 +268,3 @@ def _change_ams(action: Term, function: str, agent: AmsAgent, state: str) -> Ans
     if function == "deregister" or agent.state != state:
         return refused(action, UNAUTHORISED)
     return Answer(Performative.INFORM, done_content(action), Owned(agent.name, agent.ownership))
-
-
-# Answers
-
-
-def _not_understood(ask: Ask, reason: Reason) -> Answer:
-    act: Term = ("action", name_term(ask.sender), (str(ask.act),))
-    return Answer(Performative.NOT_UNDERSTOOD, show((act, reason.term)))
-
-
-def refused(action: Term, reason: Reason) -> Answer:
-    """Refuse an action."""
-    return Answer(Performative.REFUSE, show((action, reason.term)))
-
-
-def failed(action: Term, reason: Reason) -> Answer:
-    """Say that an action did not work."""
-    return Answer(Performative.FAILURE, show((action, reason.term)))
-
-
-def internal_error(detail: str) -> Reason:
-    """Return the reason for what is nobody's fault."""
-    return Reason("internal-error", (Text(detail),))
-
-
-def done_content(action: Term) -> str:
-    """Say that an action is done.
-
-    >>> done_content(("action", "x", ("y",)))
-    '((done (action x (y))))'
-    """
-    return show((("done", action),))
-
-
-def result_content(action: Term, value: str) -> str:
-    """Say what came of an action; the value is SL0 already."""
-    return f"((result {show(action)} {value}))"
-
-
-def equal_content(expression: Term, value: str) -> str:
-    """Say what an expression stands for now; the value is SL0 already."""
-    return f"((= {show(expression)} {value}))"
-
-
-def set_text(texts: Sequence[str]) -> str:
-    """Return a set of terms that are written already.
-
-    >>> set_text(["a", "b"]), set_text([])
-    ('(set a b)', '(set)')
-    """
-    return f"(set {' '.join(texts)})" if texts else "(set)"
-
-
-def platform_term(platform: str, services: Sequence[PlatformService]) -> Term:
-    """Return the description of the platform."""
-    each: list[Term] = []
-    for service in services:
-        term: tuple[Term, ...] = (
-            "ap-service", ":name", atom(service.name), ":type", atom(service.type),
-            ":addresses", ("sequence", *[atom(address) for address in service.addresses]),
-        )  # fmt: skip
-        each.append(term)
-    return ("ap-description", ":name", atom(platform), ":ap-services", ("set", *each))

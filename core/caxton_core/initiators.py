@@ -21,8 +21,9 @@ from returns.result import Failure
 from caxton_core.conversations_protocols import Protocol
 from caxton_core.conversations_values import OUTCOMES, Conversation
 from caxton_core.errors import InvalidMessage
-from caxton_core.messages import Draft, FipaMessage, Performative, parse_time
+from caxton_core.messages import Draft, FipaMessage, Performative
 from caxton_core.selections import Selection, parse_selection
+from caxton_core.times import parse_time
 
 __all__ = [
     "MOST_NUMBER", "MOST_ROUNDS", "NOTHING", "Acceptance", "Auction", "ConversationSpec", "Decider", "Decision",

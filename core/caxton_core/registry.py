@@ -20,6 +20,7 @@ from returns.result import Failure, Result, Success
 from caxton_core import hookspecs
 from caxton_core.conversations import Protocol
 from caxton_core.deployments import Strategy
+from caxton_core.documents import nearest
 from caxton_core.errors import (
     BrokenPlugin,
     DuplicatePlugin,
@@ -28,7 +29,6 @@ from caxton_core.errors import (
     UnknownProtocol,
 )
 from caxton_core.hookspecs import API, NAME, SandboxKind, StorageKind
-from caxton_core.resources import nearest
 
 T = TypeVar("T")
 

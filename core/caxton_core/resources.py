@@ -9,16 +9,16 @@ Rules:
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, Literal, TypeAlias, TypeVar, cast, get_args
+from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
 import msgspec
 from returns.result import Failure, Result, Success
 
-from caxton_core.errors import FieldError, InvalidManifest, InvalidValue
+from caxton_core.documents import Reader, kind_of
+from caxton_core.errors import FieldError, InvalidManifest
 from caxton_core.ids import AgentName, ModuleDigest
 from caxton_core.nesting import Codec
 from caxton_core.units import ByteSize, CpuMillis, Duration
@@ -39,7 +39,6 @@ def profiles_of(module: bytes) -> tuple[Profile, ...]:
 
 
 Policy: TypeAlias = Literal["permanent", "transient", "temporary"]
-T = TypeVar("T")
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -107,7 +106,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         cls, document: object, *, defaults: Limits | None = None
     ) -> Result[Manifest, InvalidManifest]:
         """Check a document; `defaults` are the node's own limits, where it has any."""
-        reader = _Reader()
+        reader = _ManifestReader()
         manifest = reader.manifest(document, defaults or Limits())
         if reader.errors or manifest is None:
             return Failure(InvalidManifest(tuple(reader.errors)))
@@ -146,89 +145,15 @@ def may_send(send_to: Iterable[str], name: str, services: Iterable[str]) -> bool
     return any(pattern in types or fnmatch.fnmatchcase(name, pattern) for pattern in send_to)
 
 
-def nearest(key: str, known: Iterable[str]) -> str:
-    """Return the known key that one resembles, or nothing.
-
-    >>> nearest("memroy", Limits.__struct_fields__)
-    'memory'
-    """
-    return next(iter(difflib.get_close_matches(key, list(known), n=1, cutoff=0.5)), "")
-
-
 _VERSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}")
-_LARGEST: Final = 1 << 40
 
 
-class _Reader:
-    """Reads a document and gathers what is wrong with it."""
-
-    def __init__(self) -> None:
-        self.errors: list[FieldError] = []
-
-    def wrong(self, path: str, detail: str, nearest: str = "") -> None:
-        self.errors.append(FieldError(path, detail, nearest))
-
-    def keys(self, value: object, path: str, known: tuple[str, ...]) -> Mapping[str, Any]:
-        """Return a mapping without its unknown keys, which are errors."""
-        if not isinstance(value, Mapping):
-            self.wrong(path, f"expected a mapping, got {_kind(value)}")
-            return {}
-        for key in value:
-            if key not in known:
-                pointer = str(key).replace("~", "~0").replace("/", "~1")
-                self.wrong(f"{path}/{pointer}", "unknown key", nearest(str(key), known))
-        return {key: value[key] for key in known if key in value}
-
-    def text(self, value: object, path: str, *, longest: int = 255) -> str:
-        if not isinstance(value, str):
-            quote = "; put it in quotes" if isinstance(value, int | float) else ""
-            self.wrong(path, f"expected text, got {_kind(value)}{quote}")
-            return ""
-        if len(value) > longest or not value.isprintable():
-            self.wrong(path, f"expected printable text of at most {longest} characters")
-        return value
-
-    def one_of(self, value: object, path: str, choices: tuple[str, ...]) -> Any:
-        if value not in choices:
-            self.wrong(
-                path,
-                f"expected one of {', '.join(choices)}, got {value!r}",
-                nearest(str(value), choices),
-            )
-        return value
-
-    def number(self, value: object, path: str, *, least: int = 1, most: int = _LARGEST) -> int:
-        if type(value) is not int:
-            self.wrong(path, f"expected a whole number, got {_kind(value)}")
-            return least
-        if not least <= value <= most:
-            self.wrong(path, f"expected a number from {least} to {most}, got {value}")
-        return value
-
-    def size(self, value: object, path: str) -> ByteSize:
-        found: Result[ByteSize, InvalidValue]
-        if isinstance(value, str):
-            found = ByteSize.parse(value)
-        else:
-            found = Success(ByteSize(self.number(value, path, least=0)))
-        match found:
-            case Success(size):
-                if size > _LARGEST:
-                    self.wrong(path, f"expected at most {ByteSize.format(_LARGEST)}")
-                return cast("ByteSize", size)
-            case Failure(error):
-                self.wrong(path, str(error).rstrip("."))
-        return ByteSize(0)
-
-    def items(self, value: object, path: str, read: Callable[[object, str], T]) -> tuple[T, ...]:
-        if not isinstance(value, list | tuple):
-            self.wrong(path, f"expected a list, got {_kind(value)}")
-            return ()
-        return tuple(read(item, f"{path}/{index}") for index, item in enumerate(value))
+class _ManifestReader(Reader):
+    """Reads a manifest."""
 
     def manifest(self, document: object, limits: Limits) -> Manifest | None:
         if not isinstance(document, Mapping):
-            self.wrong("", f"expected a mapping, got {_kind(document)}")
+            self.wrong("", f"expected a mapping, got {kind_of(document)}")
             return None
         if "name" not in document:
             self.wrong("/name", "it is missing")
@@ -244,7 +169,7 @@ class _Reader:
             "services": lambda value, path: self.items(value, path, self.service),
             "send_to": lambda value, path: self.items(value, path, self.text),
             "tools": lambda value, path: self.items(value, path, self.text),
-            "config": self.config,
+            "config": self.plain,
         }
         given = self.keys(document, "", Manifest.__struct_fields__)
         fields = {key: readers[key](value, f"/{key}") for key, value in given.items()}
@@ -297,27 +222,3 @@ class _Reader:
             name=self.text(given.get("name", ""), f"{path}/name"),
             protocols=self.items(given.get("protocols", ()), f"{path}/protocols", self.text),
         )
-
-    def config(self, value: object, path: str) -> dict[str, Any]:
-        if not isinstance(value, Mapping):
-            self.wrong(path, f"expected a mapping, got {_kind(value)}")
-            return {}
-        try:
-            plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(value))
-        except (TypeError, ValueError, RecursionError) as error:
-            self.wrong(path, f"it has no form in JSON: {error}")
-            return {}
-        return plain
-
-
-def _kind(value: object) -> str:
-    names = {
-        dict: "a mapping",
-        list: "a list",
-        str: "text",
-        bool: "a truth value",
-        type(None): "nothing",
-    }
-    return names.get(
-        type(value), "a number" if isinstance(value, int | float) else type(value).__name__
-    )

@@ -24,7 +24,7 @@ from caxton_server.telemetry import metrics
 from caxton_server.telemetry.samples import LoopWatch, NodeSample, Sample, on_loop
 
 if TYPE_CHECKING:
-    from caxton_server.config import ServerConfig
+    from caxton_server.config_sections import ServerConfig
     from caxton_server.rest.calls import Edge
 
 STOP_SECONDS = 2.0

@@ -5,20 +5,10 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import pytest
-from caxton_core.directory import (
-    LONGEST_LEASE,
-    Answer,
-    Ask,
-    Decision,
-    Deregistered,
-    Owned,
-    PlatformService,
-    Registered,
-    Search,
-    Subscribe,
-    decide,
-)
-from caxton_core.directory_descriptions import AmsAgent, DfAgent, Property, Service
+from caxton_core.directory import LONGEST_LEASE, Ask, Decision, Search, Subscribe, decide
+from caxton_core.directory_answers import Answer
+from caxton_core.directory_changes import Deregistered, Owned, Registered
+from caxton_core.directory_descriptions import AmsAgent, DfAgent, PlatformService, Property, Service
 from caxton_core.messages import Performative
 
 P = Performative

@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from caxton_core.directory_descriptions import (
-    DfAgent,
-    Property,
-    Reading,
-    Service,
-    df_agent_term,
-    read_df_agent,
-)
+from caxton_core.directory_descriptions import DfAgent, Property, Service
 from caxton_core.directory_matching import Shape, matches
+from caxton_core.directory_reading import Reading, read_df_agent
 from caxton_core.directory_terms import (
     LONGEST,
     NESTING,
@@ -25,6 +19,7 @@ from caxton_core.directory_terms import (
     value_of,
 )
 from caxton_core.directory_times import format_fipa_time, parse_fipa_time
+from caxton_core.directory_writing import df_agent_term
 from hypothesis import given
 from hypothesis import strategies as st
 from returns.result import Failure, Success

@@ -6,16 +6,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from caxton_core.documents import nearest
 from caxton_core.errors import FieldError, InvalidManifest
 from caxton_core.ids import ModuleDigest
-from caxton_core.resources import (
-    Limits,
-    Manifest,
-    RestartPolicy,
-    ServiceDescription,
-    may_send,
-    nearest,
-)
+from caxton_core.resources import Limits, Manifest, RestartPolicy, ServiceDescription, may_send
 from hypothesis import given
 from hypothesis import strategies as st
 from returns.result import Failure, Success

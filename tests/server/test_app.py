@@ -19,7 +19,8 @@ import pytest
 from caxton_core.errors import InvalidSetting, Locked, Problem
 from caxton_server.app import Server
 from caxton_server.client import Client
-from caxton_server.config import AuthConfig, Config, ServerConfig, StorageConfig, data_url
+from caxton_server.config import Config, data_url
+from caxton_server.config_sections import AuthConfig, ServerConfig, StorageConfig
 from caxton_server.config_values import Secret
 from caxton_server.listeners import CantListen
 from returns.result import Failure
@@ -31,7 +32,8 @@ IN_MEMORY = StorageConfig(url="memory:", durability="memory")
 PROGRAM = """
 import sys
 from caxton_server.app import serve
-from caxton_server.config import Config, ServerConfig, StorageConfig, data_url
+from caxton_server.config import Config, data_url
+from caxton_server.config_sections import ServerConfig, StorageConfig
 port, data = int(sys.argv[1]), sys.argv[2]
 config = Config(
     server=ServerConfig(port=port, metrics_port=None), storage=StorageConfig(url=data_url(data))

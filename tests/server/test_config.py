@@ -7,15 +7,8 @@ from pathlib import Path
 import pytest
 from caxton_core.errors import InvalidSetting
 from caxton_core.resources import Limits
-from caxton_server.config import (
-    SECTIONS,
-    SETTINGS,
-    Config,
-    StorageConfig,
-    data_url,
-    is_loopback,
-    load,
-)
+from caxton_server.config import SECTIONS, SETTINGS, Config, data_url, is_loopback, load
+from caxton_server.config_sections import StorageConfig
 from caxton_server.config_sources import Origin
 from caxton_server.config_values import Secret
 from returns.result import Failure, Success

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import pytest
 from caxton_core.units import ByteSize
 from caxton_server import examinations, examinations_disks, machine
-from caxton_server.config import Config, RuntimeConfig, ServerConfig, StorageConfig, data_url
+from caxton_server.config import Config, data_url
+from caxton_server.config_sections import RuntimeConfig, ServerConfig, StorageConfig
 
 GIB = 1 << 30
 

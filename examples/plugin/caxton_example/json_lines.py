@@ -6,8 +6,7 @@
 Rules:
 - What was acknowledged at `disk` is on the disk: the line is, and the name of the file in its folder.
 - A last line that is incomplete was never acknowledged: opening cuts it off. A broken line before others is an error.
-- When more of the file is dead than alive it is written anew beside itself and takes its own place: whoever looks finds
-  the old file or the new one, whole.
+- When more of the file is dead than alive it is written anew beside itself, and the new one takes its place.
 - Groups stay in the file, and memory knows where; the rest is read into memory. This is an example; the built-in
   `sqlite` is what to use.
 """
@@ -15,22 +14,15 @@ Rules:
 from __future__ import annotations
 
 import builtins
-import errno
-import fcntl
-import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from zlib import crc32
 
 from caxton_core.errors import (
-    Corrupt,
-    DatabaseTooNew,
     InvalidSetting,
     Locked,
     StorageError,
     StorageFault,
-    StorageFull,
     StorageUnavailable,
     Unreadable,
 )
@@ -40,7 +32,8 @@ from caxton_core.ports import TABLES, Durability, Group, IndexEntry, Row, Storag
 from returns.result import Failure, Result, Success
 
 from caxton_example.contents import Contents
-from caxton_example.lines import SCHEMA, Line, from_text, to_text
+from caxton_example.files import File, error_of
+from caxton_example.lines import SCHEMA, Line, from_text
 
 caxton_api = 1
 
@@ -58,24 +51,20 @@ class JsonLinesStorage:
         self, path: Path, *, durability: Durability = "disk", read_only: bool = False
     ) -> None:
         self.path = path
+        self._file = File(path, sync=durability == "disk", read_only=read_only)
         self._read_only = read_only
         self.durability: Durability = durability
         self.migrated = (0, SCHEMA)
         self._lock = threading.Lock()
-        self._file = -1
-        self._end = 0
-        self._torn = False
-        self._contents = Contents()
+
+    @property
+    def _contents(self) -> Contents:
+        return self._file.contents
 
     def open(self) -> Result[None, StorageError]:
         """Lock the file and read it from its beginning; only to read, what is there now is all there will be."""
         try:
-            if self._read_only:
-                self._file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-            else:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = _open_locked(self.path)
-            wrong = self._replay()
+            wrong = self._file.open()
         except BlockingIOError:
             wrong = Locked(str(self.path))
         except OSError as error:
@@ -83,41 +72,18 @@ class JsonLinesStorage:
         if wrong is not None:
             self.close()
             return Failure(wrong)
-        if self._end or self._read_only:
+        self.migrated = (SCHEMA if self._file.end else 0, SCHEMA)
+        if self._file.end or self._read_only:
             return Success(None)
         begun = self._write(Line(schema=SCHEMA))
         if isinstance(begun, Success):
-            self._sync_folder()
+            self._file.sync_name()
         return begun
-
-    def _replay(self) -> StorageError | None:
-        """Read every line; cut off the last one when it is incomplete."""
-        self._contents, self._end, self._torn = Contents(), 0, False
-        with open(self._file, "rb", closefd=False) as lines:
-            lines.seek(0)
-            for text in lines:
-                line = from_text(text)
-                if line is None:
-                    if lines.read(1):
-                        return Corrupt(self._contents.last + 1, f"a broken line at {self._end}")
-                    break
-                if line.schema > SCHEMA:
-                    return DatabaseTooNew(str(self.path), line.schema, SCHEMA)
-                if not line.schema and not self._end:
-                    return Unreadable(str(self.path), "it does not begin as a journal does")
-                self._contents.apply(line, self._end, len(text))
-                self._end += len(text)
-        self.migrated = (SCHEMA if self._end else 0, SCHEMA)
-        if not self._read_only:
-            os.ftruncate(self._file, self._end)
-        return None
 
     def close(self) -> None:
         """Close the file, which frees its lock."""
         with self._lock:
-            if self._file >= 0:
-                os.close(self._file)
-            self._file = -1
+            self._file.close()
 
     # Writing
 
@@ -161,76 +127,26 @@ class JsonLinesStorage:
             return Success(None)
         pruned = self._write(Line(pruned=upto))
         dead = self._contents.dead
-        if isinstance(pruned, Failure) or dead < max(_DEAD, self._end - dead):
+        if isinstance(pruned, Failure) or dead < max(_DEAD, self._file.end - dead):
             return pruned
         with self._lock:
             try:
-                self._write_anew()
+                self._file = self._file.anew()
+                self._file.sync_name()
             except OSError as error:
-                # The old file is as good as it was.
-                return Failure(_error(self.path, error))
+                return Failure(error_of(self.path, error))
         return Success(None)
 
     def _write(self, line: Line) -> Result[None, StorageError]:
         """Write one line and do what it says; when it can't be written nothing has happened."""
-        text = to_text(line)
         if self._read_only:
             return Failure(StorageUnavailable("it was opened only to be read"))
         with self._lock:
             try:
-                if self._torn:
-                    os.ftruncate(self._file, self._end)
-                self._torn = True
-                if os.write(self._file, text) < len(text):
-                    return Failure(StorageFull(f"{self.path} can't grow"))
-                if self.durability == "disk":
-                    os.fdatasync(self._file)
+                self._file.write(line)
             except OSError as error:
-                return Failure(_error(self.path, error))
-            self._torn = False
-            self._contents.apply(line, self._end, len(text))
-            self._end += len(text)
+                return Failure(error_of(self.path, error))
         return Success(None)
-
-    def _write_anew(self) -> None:
-        """Put a file in the place of this one that says the same in fewer lines."""
-        beside = self.path.with_name(f"{self.path.name}.new")
-        beside.unlink(missing_ok=True)
-        file = _open_locked(beside)
-        contents, end = Contents(), 0
-
-        def say(line: Line) -> None:
-            nonlocal end
-            text = to_text(line)
-            if os.write(file, text) < len(text):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            contents.apply(line, end, len(text))
-            end += len(text)
-
-        try:
-            say(Line(schema=SCHEMA))
-            for seq in range(self._contents.first, self._contents.last + 1):
-                say(Line(groups=(self._read_group(seq),)))
-            for line in self._contents.lines():
-                say(line)
-            os.fsync(file)
-            os.rename(beside, self.path)
-        except BaseException:  # whatever it was, the new file is not the one
-            os.close(file)
-            beside.unlink(missing_ok=True)
-            raise
-        os.close(self._file)
-        self._file, self._contents, self._end = file, contents, end
-        self._torn = False
-        self._sync_folder()
-
-    def _sync_folder(self) -> None:
-        """Make the file's name safe."""
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
     # Reading
 
@@ -245,18 +161,7 @@ class JsonLinesStorage:
     def group(self, seq: int) -> Group | None:
         """Read one group from its line."""
         with self._lock:
-            return self._read_group(seq) if seq in self._contents.places else None
-
-    def _read_group(self, seq: int) -> Group:
-        place = self._contents.places[seq]
-        try:
-            line = from_text(os.pread(self._file, place.length, place.offset))
-        except OSError as error:
-            raise StorageFault(_error(self.path, error)) from error
-        group = line.groups[place.nth] if line else None
-        if group is None or crc32(group.blob) != group.checksum:
-            raise StorageFault(Corrupt(seq, "the checksum does not match"))
-        return group
+            return self._file.group(seq) if seq in self._contents.places else None
 
     def groups(self, after: int, upto: int | None = None) -> Iterator[Group]:
         """Yield groups in order, those written meanwhile included, those pruned meanwhile left out."""
@@ -327,15 +232,9 @@ class JsonLinesStorage:
 
     def verify(self) -> Iterator[str]:
         """Read the whole file again, and yield a sentence for each line, group and module that is wrong."""
-        at = 0
-        with self._lock, open(os.dup(self._file), "rb") as lines:
-            end = self._end
-            lines.seek(0)
-            broken = []
-            for text in lines:
-                if at < end and from_text(text) is None:
-                    broken.append(at)
-                at += len(text)
+        with self._lock:
+            end = self._file.end
+            broken = [at for at, text in self._file.lines() if at < end and from_text(text) is None]
         yield from (f"{self.path} has a broken line at {offset}." for offset in broken)
         for seq in range(self._contents.first, self._contents.last + 1):
             try:
@@ -348,28 +247,7 @@ class JsonLinesStorage:
 
     def size(self) -> int:
         """Return the bytes of the file."""
-        return self._end
-
-
-def _open_locked(path: Path) -> int:
-    """Open a file and lock it; `BlockingIOError` when another process has."""
-    while True:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # While this one waited, a new file may have taken the place of the one it opened.
-            if os.path.samestat(os.fstat(file), os.stat(path)):
-                return file
-        except BaseException:  # whatever it was, the file is not left open
-            os.close(file)
-            raise
-        os.close(file)
-
-
-def _error(path: Path, error: OSError) -> StorageError:
-    reason = f"{path}: {error.strerror}"
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    return StorageFull(reason) if full else StorageUnavailable(reason)
+        return self._file.end
 
 
 def make(options: StorageOptions) -> Result[Storage, StorageError | InvalidSetting]:

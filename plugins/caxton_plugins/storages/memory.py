@@ -10,9 +10,7 @@ Rules:
 
 from __future__ import annotations
 
-import bisect
 import builtins
-import heapq
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,17 +25,18 @@ from caxton_core.ports import TABLES, Durability, Group, IndexEntry, Row, Storag
 from caxton_core.units import ByteSize
 from returns.result import Failure, Result, Success
 
+from caxton_plugins.storages.memory_tables import Tables
+
 caxton_api = 1
 
 RETENTION = 256 * 1024 * 1024
 MOST_ROWS = 20_000
-GROWING = frozenset({"events", "conversations", "dead_letters", "client_ids"})
-"""Tables that grow with the traffic: of each the latest `MOST_ROWS` rows are kept."""
+"""So many rows are kept of each table that grows with the traffic."""
 _PAGE = 64
 
 
 class MemoryStorage:
-    """Groups in a queue, rows in dictionaries with a sorted list of keys beside them."""
+    """Groups in a queue, and beside them tables, ranges of the index and modules."""
 
     name = "memory"
     blocks = False
@@ -46,15 +45,13 @@ class MemoryStorage:
 
     def __init__(self, *, retention: int = RETENTION, most_rows: int = MOST_ROWS) -> None:
         self._retention = retention
-        self._most_rows = most_rows
         self._lock = threading.Lock()
         self._groups: deque[Group] = deque()
         self._bytes = 0
         self._last = 0
         self._ranges: deque[tuple[int, dict[str, bytes]]] = deque()
         self._indexed = 0
-        self._tables: dict[str, dict[str, Row]] = {name: {} for name in TABLES}
-        self._keys: dict[str, list[str]] = {name: [] for name in TABLES}
+        self._tables = Tables(most_rows)
         self._modules: dict[str, bytes] = {}
 
     def open(self) -> Result[None, StorageError]:
@@ -81,24 +78,10 @@ class MemoryStorage:
                 self._bytes += len(group.blob)
             while self._bytes > self._retention and len(self._groups) > 1:
                 self._bytes -= len(self._groups.popleft().blob)
+            put = self._tables.put
             for row in rows:
-                self._put(row)
+                put(row)
         return _DONE
-
-    def _put(self, row: Row) -> None:
-        table, keys = self._tables[row.table], self._keys[row.table]
-        if row.deleted:
-            if table.pop(row.key, None) is not None:
-                del keys[bisect.bisect_left(keys, row.key)]
-            return
-        if row.key not in table:
-            bisect.insort(keys, row.key)
-        table[row.key] = row
-        if row.table in GROWING and len(keys) > self._most_rows + self._most_rows // 16:
-            # In the order in which they came: keys that agents choose say nothing about age.
-            for key in list(islice(table, len(table) - self._most_rows)):
-                del table[key]
-            keys[:] = sorted(table)
 
     def index(self, entries: Sequence[IndexEntry], upto: int) -> Result[None, StorageError]:
         """Keep index entries, and drop those that cover dropped groups only."""
@@ -194,7 +177,7 @@ class MemoryStorage:
 
     def get(self, table: str, key: str) -> Row | None:
         """Return one row."""
-        return self._tables[table].get(key)
+        return self._tables.rows[table].get(key)
 
     def list(
         self,
@@ -209,40 +192,25 @@ class MemoryStorage:
         if unknown := set(where) - set(TABLES[table]):
             raise KeyError(f"{table} has no column {unknown}")
         with self._lock:
-            keys = self._keys[table]
-            if newest_first:
-                end = len(keys) if after is None else bisect.bisect_left(keys, after)
-                order = reversed(range(end))
-            else:
-                start = 0 if after is None else bisect.bisect_right(keys, after)
-                order = iter(range(start, len(keys)))
-            rows = (self._tables[table][keys[i]] for i in order)
-            wanted = where.items()
-            matching = (r for r in rows if all(r.columns.get(c) == value for c, value in wanted))
-            return builtins.list(islice(matching, limit))
+            return self._tables.list(
+                table, where, after=after, limit=limit, newest_first=newest_first
+            )
 
     def older(self, table: str, before: int, *, limit: int) -> builtins.list[str]:
         """Return the keys of the rows with a `created` before a time, the oldest first."""
         if "created" not in TABLES[table]:
             raise KeyError(f"{table} has no column created")
         with self._lock:
-            found = [
-                (created, row.key)
-                for row in self._tables[table].values()
-                if isinstance(created := row.columns.get("created"), int) and created < before
-            ]
-        return [key for _, key in heapq.nsmallest(limit, found)]
+            return self._tables.older(table, before, limit)
 
     def clear_projections(self, rows: Sequence[Row] = ()) -> Result[None, StorageError]:
         """Forget every row but `rows`, and the whole index."""
         with self._lock:
             self._ranges.clear()
             self._indexed = 0
-            for name in TABLES:
-                self._tables[name].clear()
-                self._keys[name].clear()
+            self._tables.clear()
             for row in rows:
-                self._put(row)
+                self._tables.put(row)
         return _DONE
 
     def verify(self) -> Iterator[str]:
@@ -280,8 +248,7 @@ class MemoryStorage:
     def size(self) -> int:
         """Return the bytes of groups, row bodies and modules."""
         with self._lock:
-            bodies = sum(len(r.body) for table in self._tables.values() for r in table.values())
-            return self._bytes + bodies + sum(map(len, self._modules.values()))
+            return self._bytes + self._tables.size() + sum(map(len, self._modules.values()))
 
 
 _DONE: Result[None, StorageError] = Success(None)

@@ -12,7 +12,6 @@ Rules:
 
 from __future__ import annotations
 
-import logging
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,25 +19,20 @@ from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 import psycopg
-from caxton_core.errors import (
-    DatabaseTooNew,
-    StorageError,
-    StorageFault,
-    StorageUnavailable,
-    Unreadable,
-)
+from caxton_core.errors import StorageError, StorageFault, StorageUnavailable
 from caxton_core.ports import Durability
-from peewee import PeeweeException, PostgresqlDatabase
+from peewee import PeeweeException
 from psycopg.pq import TransactionStatus
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 from returns.result import Failure, Result, Success
 
-from caxton_plugins.storages.migrations import SCHEMA, migrate, version
+from caxton_plugins.storages import postgres_schemas
+from caxton_plugins.storages.migrations import SCHEMA
 from caxton_plugins.storages.postgres_errors import Sayings, was_lost
 from caxton_plugins.storages.postgres_locks import Refused, take_lock
+from caxton_plugins.storages.postgres_sessions import set_up, set_up_reader, set_up_writer
 from caxton_plugins.storages.postgres_statements import Statement
 from caxton_plugins.storages.postgres_waits import (
-    ANSWER_SECONDS,
     CONNECT_SECONDS,
     KEPT_ALIVE,
     PATIENT_SECONDS,
@@ -48,23 +42,10 @@ from caxton_plugins.storages.postgres_waits import (
 
 T = TypeVar("T")
 
-_log = logging.getLogger(__name__)
-
 READERS: Final = 4
 _DONE: Result[None, StorageError] = Success(None)
 _CLOSED = StorageUnavailable("it is closed")
 _READING = StorageUnavailable("it was opened only to be read")
-
-
-class _Lent(PostgresqlDatabase):
-    """Peewee's view of a connection that is open already; it is never closed through it."""
-
-    def __init__(self, connection: Connection) -> None:
-        super().__init__("lent", prefer_psycopg3=True)
-        self._connection = connection
-
-    def _connect(self) -> Connection:
-        return self._connection
 
 
 class _Broken(Refused):
@@ -111,7 +92,7 @@ class Connections:
         self._pool = ConnectionPool(
             connection_class=Connection,
             kwargs={**self._parameters, "autocommit": True},
-            configure=self._configure_reader,
+            configure=lambda connection: set_up_reader(connection, self._schema),
             min_size=0,
             max_size=READERS,
             max_idle=60.0,
@@ -144,7 +125,7 @@ class Connections:
             take_lock(connection, self._schema, self._name, self._sayings.place)
             if prepare is not None:
                 prepare(connection)
-            self._configure_writer(connection)
+            set_up_writer(connection, self._schema, self._durability)
         except BaseException:  # whatever it was, no connection is left behind
             connection.close()
             raise
@@ -153,65 +134,14 @@ class Connections:
     def _look(self) -> None:
         """See that the tables are those that this Caxton reads, and change nothing."""
         with Connection.connect(**self._parameters, autocommit=True) as connection:
-            self._configure_reader(connection)
-            found = self._version(connection)
+            set_up_reader(connection, self._schema)
+            found = postgres_schemas.look(connection, self._schema, self._sayings.place)
         self.migrated = (found, found)
-        if found != SCHEMA:
-            said = f"its tables have version {found}, not {SCHEMA}: `caxton db migrate` brings them there"
-            raise Refused(Unreadable(self._sayings.place, said if found else "it has no tables"))
-
-    def _version(self, connection: Connection) -> int:
-        """Return the version of the tables, 0 for none; raises `Refused` where they are not ours or too new."""
-        database = _Lent(connection)
-        database.connect()
-        found = version(database)
-        if found < 0:
-            place = f"{self._sayings.place}, schema {self._schema}"
-            raise Refused(Unreadable(place, "the tables in it are another program's"))
-        if found > SCHEMA:
-            raise Refused(DatabaseTooNew(self._sayings.place, found, SCHEMA))
-        return found
 
     def _prepare(self, connection: Connection) -> None:
         """Create or migrate the tables."""
-        connection.patience = PATIENT_SECONDS
-        exists = "SELECT 1 FROM pg_namespace WHERE nspname = %s"
-        if connection.execute(exists, (self._schema,)).fetchone() is None:
-            connection.execute(psycopg.sql.SQL("CREATE SCHEMA {}").format(self._identifier()))
-        self._set(connection, "search_path", self._schema)
-        self._set(connection, "client_min_messages", "warning")
-        found = self._version(connection)
-        database = _Lent(connection)
-        database.connect()
-        migrate(database, found)
+        found = postgres_schemas.prepare(connection, self._schema, self._sayings.place)
         self.migrated = (found, SCHEMA)
-        if connection.execute("SHOW fsync").fetchone() == ("off",):
-            _log.warning(
-                "%s has fsync off: a power cut may lose what it has committed", self._sayings.place
-            )
-        connection.patience = ANSWER_SECONDS
-
-    def _configure_writer(self, connection: Connection) -> None:
-        self._set(connection, "search_path", self._schema)
-        self._set(connection, "statement_timeout", f"{int(ANSWER_SECONDS * 900)}ms")
-        self._set(connection, "idle_in_transaction_session_timeout", f"{int(ANSWER_SECONDS)}s")
-        setting = connection.execute("SHOW synchronous_commit").fetchone()
-        if self._durability != "disk":
-            self._set(connection, "synchronous_commit", "off")
-        elif setting == ("off",):
-            # What waits for more than the local disk, as for a standby, is left as the database has it.
-            self._set(connection, "synchronous_commit", "on")
-
-    def _configure_reader(self, connection: Connection) -> None:
-        self._set(connection, "search_path", self._schema)
-        self._set(connection, "statement_timeout", f"{int(ANSWER_SECONDS * 900)}ms")
-        self._set(connection, "default_transaction_read_only", "on")
-
-    def _set(self, connection: Connection, name: str, value: str) -> None:
-        connection.execute("SELECT set_config(%s, %s, false)", (name, value))
-
-    def _identifier(self) -> psycopg.sql.Identifier:
-        return psycopg.sql.Identifier(self._schema)
 
     def write(
         self,
@@ -290,7 +220,7 @@ class Connections:
         try:
             with Connection.connect(**self._parameters, autocommit=True) as connection:
                 connection.patience = PATIENT_SECONDS
-                self._set(connection, "search_path", self._schema)
+                set_up(connection, "search_path", self._schema)
                 yield connection
         except psycopg.Error as error:
             raise StorageFault(self._error(error)) from None

@@ -14,9 +14,9 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 import yaml
+from caxton_core.documents import nearest
 from caxton_core.errors import Problem
 from caxton_core.ids import AgentName
-from caxton_core.resources import nearest
 from caxton_core.units import Duration
 from returns.result import Failure, Result, Success
 

@@ -15,7 +15,8 @@ from caxton_core.resources import Manifest
 from returns.result import Failure, Result, Success
 
 from caxton_server.app import STEPS, Server, StartError, listen
-from caxton_server.config import Config, ServerConfig, StorageConfig, data_url
+from caxton_server.config import Config, data_url
+from caxton_server.config_sections import ServerConfig, StorageConfig
 from caxton_server.runtime.cells import Cell
 from caxton_server.telemetry import logs
 

@@ -47,7 +47,7 @@ def states(names: tuple[str, ...], mermaid: bool, json_: bool) -> None:
 
 
 def _choose(names: tuple[str, ...]) -> list[Table[Any]]:
-    from caxton_core.resources import nearest
+    from caxton_core.documents import nearest
 
     known = {each.name: each for each in _tables()}
     for name in names:

@@ -15,8 +15,9 @@ import msgspec
 from caxton_core.conversations import Conversation
 from caxton_core.conversations_outcomes import state
 from caxton_core.errors import StorageFault, Unreadable
-from caxton_core.messages import decode, format_time
+from caxton_core.messages import decode
 from caxton_core.ports import Row
+from caxton_core.times import format_time
 
 from caxton_server.databases.tables import pages
 from caxton_server.databases.walks import span_of

@@ -14,7 +14,8 @@ from pathlib import Path
 from returns.result import Failure, Result
 
 from caxton_server.app import Server, StartError
-from caxton_server.config import Config, ServerConfig, StorageConfig, data_url
+from caxton_server.config import Config, data_url
+from caxton_server.config_sections import ServerConfig, StorageConfig
 from caxton_server.telemetry import logs
 
 

@@ -13,15 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from caxton_core.events import MessageDeadLettered, MessageRejected
-from caxton_core.messages import (
-    ANSWERED_NEVER,
-    Draft,
-    FipaMessage,
-    Performative,
-    encode,
-    format_time,
-)
+from caxton_core.messages import ANSWERED_NEVER, Draft, FipaMessage, Performative, encode
 from caxton_core.ports import Row
+from caxton_core.times import format_time
 from caxton_core.views import DeadLetterView
 
 from caxton_server.runtime.kernel import PlatformAgent

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from caxton_core.directory import PlatformService
+from caxton_core.directory_descriptions import PlatformService
 from caxton_core.errors import (
     Problem,
     StorageError,

@@ -28,8 +28,9 @@ from caxton_core.conversations import (
 )  # fmt: skip
 from caxton_core.events import ConversationAwarded, ConversationEnded, ConversationStarted, Event
 from caxton_core.initiators import Report
-from caxton_core.messages import FipaMessage, format_time
+from caxton_core.messages import FipaMessage
 from caxton_core.ports import Row
+from caxton_core.times import format_time
 from caxton_core.views import ConversationView, LegView
 
 if TYPE_CHECKING:

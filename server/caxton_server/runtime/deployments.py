@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 from caxton_core.deployments import Deployment, DeploymentState, Strategy
+from caxton_core.documents import nearest
 from caxton_core.errors import (
     AgentExists,
     Conflict,
@@ -29,7 +30,7 @@ from caxton_core.errors import (
 )  # fmt: skip
 from caxton_core.events import AgentDeployed, DeploymentStarted
 from caxton_core.ids import DeploymentId, ModuleDigest
-from caxton_core.resources import Manifest, nearest
+from caxton_core.resources import Manifest
 from caxton_core.views import DeployedView, DeploymentView, Page
 from returns.result import Failure, Result, Success
 

@@ -12,19 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 from caxton_core.conversations import OUTCOMES
-from caxton_core.directory import (
-    Answer,
-    Ask,
-    PlatformService,
-    Search,
-    Subscribe,
-    decide,
-    equal_content,
-    failed,
-    internal_error,
-    result_content,
-    set_text,
-)
+from caxton_core.directory import Ask, Search, Subscribe, decide
+from caxton_core.directory_answers import Answer, equal_content, failed, result_content, set_text
+from caxton_core.directory_descriptions import PlatformService
+from caxton_core.directory_reasons import internal_error
 from caxton_core.directory_terms import Term, show
 from caxton_core.messages import Performative
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from caxton_core.agents import TAKES_ANSWERS, AgentState
-from caxton_core.directory import Change, Deregistered, Owned, Registered
+from caxton_core.directory_changes import Change, Deregistered, Owned, Registered
 from caxton_core.directory_descriptions import DfAgent, of_manifest
 from caxton_core.directory_matching import Shape
 

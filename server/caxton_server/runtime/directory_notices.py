@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 from caxton_core.conversations import OUTCOMES, Conversation
-from caxton_core.directory import ONTOLOGY, set_text
+from caxton_core.directory import ONTOLOGY
+from caxton_core.directory_answers import set_text
 from caxton_core.messages import FipaMessage, Performative
 
 from caxton_server.runtime.cells import Cell

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from caxton_core.directory import Deregistered, Owned, Registered
+from caxton_core.directory_changes import Deregistered, Owned, Registered
 from caxton_core.messages import decode, encode
 
 from caxton_server.runtime.directory_arrivals import ServiceName, Waiting

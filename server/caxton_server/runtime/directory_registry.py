@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from caxton_core.directory import Change, Deregistered, Registered
+from caxton_core.directory_changes import Change, Deregistered, Registered
 from caxton_core.views import Page, ServiceView
 
 from caxton_server.runtime.directory_entries import Entries

@@ -12,14 +12,10 @@ from typing import TYPE_CHECKING, TypeAlias, final
 
 import msgspec
 from caxton_core.agents import AgentState
-from caxton_core.directory_descriptions import (
-    AmsAgent,
-    DfAgent,
-    ams_agent_term,
-    df_agent_term,
-)
+from caxton_core.directory_descriptions import AmsAgent, DfAgent
 from caxton_core.directory_matching import Shape, ams_matches, matches
 from caxton_core.directory_terms import show
+from caxton_core.directory_writing import ams_agent_term, df_agent_term
 
 if TYPE_CHECKING:
     from caxton_server.runtime.cells import Cell

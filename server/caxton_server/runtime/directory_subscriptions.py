@@ -14,9 +14,10 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, final
 
 import msgspec
-from caxton_core.directory_descriptions import DfAgent, df_agent_term
+from caxton_core.directory_descriptions import DfAgent
 from caxton_core.directory_matching import Shape, matches
 from caxton_core.directory_terms import show
+from caxton_core.directory_writing import df_agent_term
 
 from caxton_server.runtime.records import Subscribed
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from caxton_core.errors import AgentNotFound, NotFound
-from caxton_core.messages import FipaMessage, decode, format_time
+from caxton_core.messages import FipaMessage, decode
+from caxton_core.times import format_time
 from caxton_core.views import HistoryEntry, MessageView, Page
 from returns.result import Failure, Result, Success
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from caxton_core.conversations import Conversation, Protocol
+from caxton_core.documents import nearest
 from caxton_core.errors import (
     Conflict,
     ConversationNotFound,
@@ -21,8 +22,8 @@ from caxton_core.errors import (
     UnknownProtocol,
 )  # fmt: skip
 from caxton_core.initiators import ConversationSpec, first_failure, opening_of
-from caxton_core.messages import Draft, Performative, parse_time
-from caxton_core.resources import nearest
+from caxton_core.messages import Draft, Performative
+from caxton_core.times import parse_time
 from caxton_core.units import Duration
 from caxton_core.views import ConversationView, Page
 from returns.result import Failure, Result, Success

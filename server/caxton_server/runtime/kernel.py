@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, TypeVar, final
 
 from caxton_core.budgets import Budget
 from caxton_core.ids import UuidSource
-from caxton_core.messages import FipaMessage, Performative, format_time
+from caxton_core.messages import FipaMessage, Performative
 from caxton_core.nesting import Codec
+from caxton_core.times import format_time
 
 from caxton_server.runtime.limits import reach_by_refusal
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 from typing import TYPE_CHECKING
 
-from caxton_core.messages import format_time
+from caxton_core.times import format_time
 from caxton_core.views import AgentView, Page, ServiceView, StatsView, VersionView
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 
-from caxton_core.messages import format_time
+from caxton_core.times import format_time
 from caxton_core.views import LogLine
 
 LEVELS = ("trace", "debug", "info", "warn", "error")

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import msgspec
 from caxton_core.conversations import Conversation
-from caxton_core.directory import Deregistered, Owned, Registered
+from caxton_core.directory_changes import Deregistered, Owned, Registered
 from caxton_core.directory_descriptions import DfAgent
 from caxton_core.resources import Manifest
 from caxton_core.restarts import History

@@ -24,7 +24,7 @@ from caxton_server.runtime.client_ids import WINDOW_MS
 from caxton_server.runtime.journal_groups import unpack
 
 if TYPE_CHECKING:
-    from caxton_server.config import RetentionConfig
+    from caxton_server.config_sections import RetentionConfig
     from caxton_server.runtime.conversations import Conversations
     from caxton_server.runtime.events import EventLog
     from caxton_server.runtime.kernel import Kernel

@@ -26,8 +26,8 @@ from caxton_core.deployments import (
 from caxton_core.effects import Advance, Promote, RolloutEffect, StartVersion
 from caxton_core.errors import StartFailed
 from caxton_core.events import DeploymentChanged
-from caxton_core.messages import format_time
 from caxton_core.ports import Fault, Row
+from caxton_core.times import format_time
 from caxton_core.views import DeploymentView
 
 from caxton_server.runtime import handovers

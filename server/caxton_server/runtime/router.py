@@ -11,13 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from caxton_core.groups import is_group
 from caxton_core.ids import ConversationId, MessageId
-from caxton_core.messages import (
-    Draft,
-    FipaMessage,
-    Performative,
-    format_time,
-    parse_time,
-)
+from caxton_core.messages import Draft, FipaMessage, Performative
+from caxton_core.times import format_time, parse_time
 from returns.result import Failure
 
 from caxton_server.runtime.admissions import judge

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from caxton_core.agents import AgentState
-from caxton_core.directory import Deregistered, Registered
+from caxton_core.directory_changes import Deregistered, Registered
 from caxton_core.restarts import History
 
 from caxton_server.runtime.journal_groups import unpack

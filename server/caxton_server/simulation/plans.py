@@ -9,7 +9,8 @@ from caxton_core.ports import Durability
 from caxton_core.testing_faults import FaultRates
 from caxton_core.units import ByteSize, Duration
 
-from caxton_server.config import Config, RetentionConfig, RuntimeConfig, StorageConfig
+from caxton_server.config import Config
+from caxton_server.config_sections import RetentionConfig, RuntimeConfig, StorageConfig
 
 KIB = 1024
 DAY_MS = 86_400_000

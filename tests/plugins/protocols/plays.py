@@ -23,7 +23,8 @@ from caxton_core.initiators import (
     opening_of,
     report_of,
 )
-from caxton_core.messages import Draft, FipaMessage, Performative, parse_time, receivers_of
+from caxton_core.messages import Draft, FipaMessage, Performative, receivers_of
+from caxton_core.times import parse_time
 
 ME = "api@p"
 MOST_TURNS = 20_000

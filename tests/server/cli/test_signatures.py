@@ -13,8 +13,8 @@ import pytest
 from caxton_server import secret_keys
 from caxton_server.cli import main
 from caxton_server.client import Client
-from caxton_server.config import (
-    Config,
+from caxton_server.config import Config
+from caxton_server.config_sections import (
     RuntimeConfig,
     ServerConfig,
     SignaturesConfig,

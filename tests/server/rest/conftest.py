@@ -17,7 +17,8 @@ from caxton_plugins.storages import memory, sqlite
 from caxton_plugins.strategies import direct
 from caxton_server.app import Server
 from caxton_server.client import Client
-from caxton_server.config import Config, ServerConfig, StorageConfig
+from caxton_server.config import Config
+from caxton_server.config_sections import ServerConfig, StorageConfig
 from returns.result import Result
 
 PLUGINS: dict[str, object] = {

@@ -11,7 +11,8 @@ from caxton_core.errors import LimitExceeded
 from caxton_core.resources import Manifest
 from caxton_core.units import ByteSize
 from caxton_server.client import Client
-from caxton_server.config import Config, RuntimeConfig, ServerConfig, StorageConfig
+from caxton_server.config import Config
+from caxton_server.config_sections import RuntimeConfig, ServerConfig, StorageConfig
 
 from tests.server.rest.conftest import Hosted
 from tests.server.rest.guests import silent, trapping

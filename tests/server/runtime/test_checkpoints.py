@@ -12,7 +12,8 @@ import pytest
 from caxton_core.ports import Fault
 from caxton_core.units import ByteSize
 from caxton_plugins.storages.sqlite import SqliteStorage
-from caxton_server.config import Config, StorageConfig
+from caxton_server.config import Config
+from caxton_server.config_sections import StorageConfig
 
 from tests.server.runtime.nodes import Bench, Message, Script, Steps, Tools, control
 from tests.server.runtime.recoveries import rebuilt

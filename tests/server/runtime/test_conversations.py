@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from caxton_core.conversations import Conversation, Leg
 from caxton_core.errors import ConversationNotFound
-from caxton_server.config import Config, RuntimeConfig
+from caxton_server.config import Config
+from caxton_server.config_sections import RuntimeConfig
 from caxton_server.runtime.conversations import CLOSED_KEPT
 from returns.result import Failure
 

@@ -12,7 +12,8 @@ from caxton_core.initiators import ConversationSpec
 from caxton_core.ports import TABLES, Row, Storage
 from caxton_core.units import ByteSize, Duration
 from caxton_plugins.storages.sqlite import SqliteStorage
-from caxton_server.config import Config, RetentionConfig, StorageConfig
+from caxton_server.config import Config
+from caxton_server.config_sections import RetentionConfig, StorageConfig
 from caxton_server.runtime import retention
 from caxton_server.runtime.journal_groups import unpack
 from caxton_server.runtime.records import CODEC

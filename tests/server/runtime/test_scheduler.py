@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from caxton_core.ports import Fault
-from caxton_server.config import Config, RuntimeConfig
+from caxton_server.config import Config
+from caxton_server.config_sections import RuntimeConfig
 
 from tests.server.runtime.nodes import Bench, Message, Script, Tools
 

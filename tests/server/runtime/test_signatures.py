@@ -9,7 +9,8 @@ from caxton_core.errors import UntrustedModule
 from caxton_core.resources import Manifest
 from caxton_core.signatures import Signature
 from caxton_core.views import ModuleView
-from caxton_server.config import Config, RuntimeConfig, SignaturesConfig
+from caxton_server.config import Config
+from caxton_server.config_sections import RuntimeConfig, SignaturesConfig
 from caxton_server.secret_keys import SecretKey
 from returns.result import Failure, Result
 

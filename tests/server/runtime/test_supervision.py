@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from caxton_core.errors import Conflict, StartFailed
 from caxton_core.events import AgentFailed, AgentRestarted
-from caxton_core.messages import format_time
 from caxton_core.ports import Fault
+from caxton_core.times import format_time
 
 from tests.server.runtime.nodes import Bench, Message, Script, Tools, control
 
