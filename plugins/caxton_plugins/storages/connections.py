@@ -124,7 +124,8 @@ class Connections:
         writer.execute("PRAGMA journal_mode = WAL")
         writer.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[self._durability]}")
         writer.execute("PRAGMA wal_autocheckpoint = 1024")
-        writer.execute("PRAGMA cache_size = -32768")
+        # 8 MiB: it appends, and would not look at more pages again.
+        writer.execute("PRAGMA cache_size = -8192")
         migrate(database, found)
         self.migrated = (found, SCHEMA)
         # From here on a transaction begins by itself: fewer calls than by hand.
