@@ -223,7 +223,7 @@ DISKS: dict[str, Callable[[Nodes, float], None]] = {
     "no-space": lambda nodes, seconds: failing(nodes, seconds, write_error=ENOSPC),
     "read-only": lambda nodes, seconds: failing(nodes, seconds, write_error=EROFS),
     "slow": lambda nodes, seconds: slow(nodes, seconds, 200),
-    "flooded": lambda nodes, seconds: slow(nodes, seconds, 200, flood=True),
+    "flooded": lambda nodes, seconds: slow(nodes, seconds, 1000, flood=True),
     "slower": lambda nodes, seconds: slow(nodes, seconds, 3000),
 }
 

@@ -78,7 +78,9 @@ def stuck(name: str, node: Node, outage: Outage) -> None:
     load.start(node.api)
     load.wait_for(20)
     outage.begin()
-    until(lambda: node.api.call("GET", "/readyz").status == 503)
+    # Without clients nothing would be uncommitted, and the node right to be ready.
+    until(lambda: load.wrong or load.broken or node.api.call("GET", "/readyz").status == 503)
+    assert (load.wrong, load.broken) == ([], [])
     code, took = end(node, load)
     assert code == 1, node.log
     assert "Error: The node stopped, but what it did last is not stored" in node.log, node.log
